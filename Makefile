@@ -11,7 +11,7 @@ CLI        := main run policy doctor
 
 VERSION := 0.1.0
 BUILD   ?= build
-CC      ?= gcc
+CC      := $(if $(filter default,$(origin CC)),gcc,$(CC))
 ARCH    ?= $(shell $(CC) -dumpmachine | cut -d- -f1)
 prefix  ?= /usr/local
 

@@ -23,13 +23,14 @@
 
 #define ASK_VERSION 1
 
-struct ask { /* the hook's question */
-	struct json_object *doc;    /* owns; NULL when filled by hand */
+struct ask {                     /* the hook's question */
+	struct json_object *doc; /* owns; NULL when filled by hand */
 	const char *id;
 	struct json_object *annotations; /* NULL: none */
 	bool caps_known;
 	uint64_t caps;
-	const char *policy; /* from the hook's command line; NULL: the daemon's default, or annotation */
+	const char *policy; /* from the hook's command line; NULL: the daemon's default, or
+			       annotation */
 	const char *mode;   /* the same */
 };
 int ask_format(const struct ask *a, char **text, size_t *len, struct err *e);
@@ -44,14 +45,15 @@ struct answer {
 	const char *error;  /* ok false: one line */
 	const char *policy; /* ok true, first answer: names for messages */
 	const char *mode;
-	bool exempt;	    /* ok true: leave the container alone, exit 0 */
-	bool syscalls_all;  /* the gate notifies close, munmap too: the hook must answer itself meanwhile */
+	bool exempt;       /* ok true: leave the container alone, exit 0 */
+	bool syscalls_all; /* the gate notifies close, munmap too: the hook must answer itself
+			      meanwhile */
 };
 int answer_format(const struct answer *a, char **text, size_t *len, struct err *e);
 int answer_parse(const char *text, size_t len, struct answer *out, struct err *e);
 void answer_fini(struct answer *a);
 
-/* The program in a sealed memfd (F_SEAL_WRITE|SHRINK|GROW|SEAL, close-on-exec), and back: checks seals,
- * size and bpf_check(). */
+/* The program in a sealed memfd (F_SEAL_WRITE|SHRINK|GROW|SEAL, close-on-exec), and back: checks
+ * seals, size and bpf_check(). */
 int ask_put_prog(const struct bpf_prog *p, int *fd, struct err *e);
 int ask_get_prog(int fd, struct bpf_prog *out, struct err *e);

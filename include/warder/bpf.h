@@ -2,8 +2,8 @@
 /* bpf.h - classic BPF as seccomp uses it: an interpreter, an assembler with labels, a printer.
  *
  * The interpreter accepts exactly what the kernel's seccomp_check_filter() and bpf_check_classic()
- * accept (net/core/filter.c, kernel/seccomp.c): bpf_check() says why not; bpf_run() may only be given
- * a checked program. */
+ * accept (net/core/filter.c, kernel/seccomp.c): bpf_check() says why not; bpf_run() may only be
+ * given a checked program. */
 #pragma once
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -14,7 +14,7 @@
 #include "warder/err.h"
 
 struct bpf_prog {
-	size_t len;		  /* instructions, 1..BPF_MAXINSNS (4096) */
+	size_t len;               /* instructions, 1..BPF_MAXINSNS (4096) */
 	struct sock_filter *insn; /* heap */
 };
 
@@ -23,9 +23,9 @@ void bpf_fini(struct bpf_prog *p);
 /* 0, or EINVAL naming the instruction and the rule it breaks. */
 int bpf_check(const struct bpf_prog *p, struct err *e);
 
-/* The program's return value for this call. *saw_args (may be NULL): set to true when an instruction
- * loaded from instruction_pointer or args, i.e. when the result may depend on more than (arch, nr);
- * never set to false. No allocation, no recursion. */
+/* The program's return value for this call. *saw_args (may be NULL): set to true when an
+ * instruction loaded from instruction_pointer or args, i.e. when the result may depend on more than
+ * (arch, nr); never set to false. No allocation, no recursion. */
 uint32_t bpf_run(const struct bpf_prog *p, const struct seccomp_data *call, bool *saw_args);
 
 /* Assembler. Code is emitted in order; labels are forward only. Jumps of more than 255 instructions
@@ -40,7 +40,8 @@ void bpf_asm_and(struct bpf_asm *a, uint32_t k);
 void bpf_asm_jump(struct bpf_asm *a, uint16_t op, uint32_t k, int yes, int no);
 void bpf_asm_goto(struct bpf_asm *a, int label);
 void bpf_asm_ret(struct bpf_asm *a, uint32_t k);
-void bpf_asm_append(struct bpf_asm *a, const struct bpf_prog *p); /* its jumps are relative: verbatim */
+void bpf_asm_append(struct bpf_asm *a,
+		    const struct bpf_prog *p); /* its jumps are relative: verbatim */
 /* Ends and frees the assembler, even on failure. out: bpf_fini(). Checks the result. */
 int bpf_asm_end(struct bpf_asm *a, struct bpf_prog *out, struct err *e);
 

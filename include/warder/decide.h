@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* decide.h - (policy, call) -> verdict. Pure: no I/O, no allocation, no lock, no clock.
  *
- * The verdict is what the kernel would choose for the same profile loaded statically by runc, unless
- * a rule of "warder" comes first. Built once per (policy, ruleset): a dense table over (ABI, number)
- * holds every verdict that does not depend on arguments (found by running the program once per
- * number); only the others run the program again. So decide() is one table look-up for most calls. */
+ * The verdict is what the kernel would choose for the same profile loaded statically by runc,
+ * unless a rule of "warder" comes first. Built once per (policy, ruleset): a dense table over (ABI,
+ * number) holds every verdict that does not depend on arguments (found by running the program once
+ * per number); only the others run the program again. So decide() is one table look-up for most
+ * calls. */
 #pragma once
 #include <linux/seccomp.h>
 #include <stdbool.h>
@@ -19,9 +20,10 @@
 enum { WHY_DEFAULT = 0, WHY_ENOSYS_TAIL = 1, WHY_BAD_ARCH = 2, WHY_UNKNOWN = 3, WHY_FIRST = 4 };
 
 struct verdict {
-	uint8_t act;	 /* enum act */
+	uint8_t act; /* enum act */
 	uint8_t pad;
-	uint16_t errnum; /* ACT_ERRNO: 1..4095 (0 is possible: "succeed with 0"); ACT_TRACE: the message */
+	uint16_t errnum; /* ACT_ERRNO: 1..4095 (0 is possible: "succeed with 0"); ACT_TRACE: the
+			    message */
 	uint16_t why;
 	uint16_t pad2;
 };
@@ -38,8 +40,8 @@ struct verdict decide(const struct decide *d, const struct seccomp_data *call);
 /* Does the verdict for (arch, nr) depend on the arguments? */
 bool decide_needs_args(const struct decide *d, enum arch a, int nr);
 
-/* "default", "newer than the profile", "bad architecture", "syscalls[3]", "warder.rules[0]"; never NULL.
- * The attribution is by the first clause in the document that matches the call and has the verdict's
- * effect (libseccomp keeps no such record). */
+/* "default", "newer than the profile", "bad architecture", "syscalls[3]", "warder.rules[0]"; never
+ * NULL. The attribution is by the first clause in the document that matches the call and has the
+ * verdict's effect (libseccomp keeps no such record). */
 const char *decide_why(const struct decide *d, struct verdict v);
 const char *decide_message(const struct decide *d, struct verdict v); /* of the rule; NULL: none */

@@ -2,10 +2,10 @@
 /* event.h - one JSON line per thing that happened.
  *
  * The rows are the format: name, type, member. They write, they read back, and warder-events(7) is
- * held against them. Text of the container's (comm, exe, id, name, pod) is escaped: valid UTF-8 stays,
- * every other byte, C0, DEL and C1 become \u00XX of the byte (0x80..0xff as U+0080..U+00FF), so a
- * line is one line on every terminal. Written by hand, not by json-c: one event is one call denied,
- * and the formatter is in the way of a flood (about 1 us against 10). */
+ * held against them. Text of the container's (comm, exe, id, name, pod) is escaped: valid UTF-8
+ * stays, every other byte, C0, DEL and C1 become \u00XX of the byte (0x80..0xff as U+0080..U+00FF),
+ * so a line is one line on every terminal. Written by hand, not by json-c: one event is one call
+ * denied, and the formatter is in the way of a flood (about 1 us against 10). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,9 +13,9 @@
 
 #include "warder/err.h"
 
-#define EVENT_TEXT_MAX	512  /* bytes of one text member; longer ones end in "..." */
-#define EVENT_PARENTS	16   /* entries of the ppid chain */
-#define EVENT_LINE_MAX	8192
+#define EVENT_TEXT_MAX 512 /* bytes of one text member; longer ones end in "..." */
+#define EVENT_PARENTS  16  /* entries of the ppid chain */
+#define EVENT_LINE_MAX 8192
 
 enum event_type { EVENT_CALL, EVENT_SESSION_START, EVENT_SESSION_END, EVENT_LOST, EVENT_TYPES };
 /* "call", "session_start", "session_end", "lost" */
@@ -27,28 +27,28 @@ enum done { DONE_NONE, DONE_CONTINUE, DONE_ERRNO, DONE_KILL_PROCESS, DONE_GONE, 
 struct event {
 	uint8_t type;
 	uint64_t time_ns; /* CLOCK_REALTIME; printed "2026-11-24T11:30:00.123456789Z" */
-	uint64_t seq;	  /* per session, from 1, no gap */
+	uint64_t seq;     /* per session, from 1, no gap */
 	const char *container, *name, *pod, *namespace, *policy, *mode; /* NULL: not printed */
-	int32_t pid, tid;	    /* as this host sees them (tgid, tid) */
-	int32_t ns_pid, ns_tid;	    /* as the container sees them; 0: unknown */
-	int32_t uid, gid;	    /* effective, host's view; -1: unknown */
+	int32_t pid, tid;       /* as this host sees them (tgid, tid) */
+	int32_t ns_pid, ns_tid; /* as the container sees them; 0: unknown */
+	int32_t uid, gid;       /* effective, host's view; -1: unknown */
 	int n_parents;
 	int32_t parents[EVENT_PARENTS]; /* host pids: parent, ..., up to the container's init */
 	const char *comm, *exe;
-	bool identity_late;   /* comm, exe, parents were read after the caller may have gone on */
-	const char *syscall;  /* NULL: no name; nr is always there */
+	bool identity_late;  /* comm, exe, parents were read after the caller may have gone on */
+	const char *syscall; /* NULL: no name; nr is always there */
 	int32_t nr;
-	const char *arch;     /* "x86_64", "x86", "x32", ... or "0x..." */
-	uint64_t args[6];     /* printed as hexadecimal strings: JSON numbers are not 64-bit safe */
-	const char *verdict;  /* "allow", "deny", "kill": what the policy says in enforce */
-	const char *asked;    /* the action of the profile: "errno", "kill_thread", "log", ... */
-	uint8_t done;	      /* enum done */
-	const char *error;    /* "EPERM": the policy's errno; NULL: none */
-	const char *rule;     /* "default", "syscalls[3]", "warder.rules[0]" */
-	const char *message;  /* of the rule; NULL: none */
-	const char *phase;    /* "starting": the runtime's own calls; NULL: not printed */
-	uint64_t latency_ns;  /* from receive to reply */
-	uint64_t count;	      /* how many identical calls this line stands for; 1 is not printed */
+	const char *arch;    /* "x86_64", "x86", "x32", ... or "0x..." */
+	uint64_t args[6];    /* printed as hexadecimal strings: JSON numbers are not 64-bit safe */
+	const char *verdict; /* "allow", "deny", "kill": what the policy says in enforce */
+	const char *asked;   /* the action of the profile: "errno", "kill_thread", "log", ... */
+	uint8_t done;        /* enum done */
+	const char *error;   /* "EPERM": the policy's errno; NULL: none */
+	const char *rule;    /* "default", "syscalls[3]", "warder.rules[0]" */
+	const char *message; /* of the rule; NULL: none */
+	const char *phase;   /* "starting": the runtime's own calls; NULL: not printed */
+	uint64_t latency_ns; /* from receive to reply */
+	uint64_t count;      /* how many identical calls this line stands for; 1 is not printed */
 };
 
 /* Writes one line with its newline. Returns its length, 0 if it did not fit in size (never with

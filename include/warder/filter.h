@@ -3,12 +3,11 @@
  *
  * Two programs come from one compilation:
  *   meaning  the profile as runc would load it: libseccomp's program for the ruleset behind runc's
- *            ENOSYS tail (numbers newer than the profile's newest; runc's enosys patch). This is what
- *            decide() reads, so decide and kernel agree by construction.
- *   gate     what is installed: a short prologue of our own, then `meaning` with each RET that
- *            Warder answers (ERRNO, KILL_*, LOG, NOTIFY, bad architecture) replaced by
- *            RET USER_NOTIF. ALLOW, TRAP and TRACE stay as they are. The set of notified calls so is
- *            exactly the set of calls that are not allowed. The prologue:
+ *            ENOSYS tail (numbers newer than the profile's newest; runc's enosys patch). This is
+ * what decide() reads, so decide and kernel agree by construction. gate     what is installed: a
+ * short prologue of our own, then `meaning` with each RET that Warder answers (ERRNO, KILL_*, LOG,
+ * NOTIFY, bad architecture) replaced by RET USER_NOTIF. ALLOW, TRAP and TRACE stay as they are. The
+ * set of notified calls so is exactly the set of calls that are not allowed. The prologue:
  *              rt_sigreturn, restart_syscall, exit, exit_group   ALLOW  (DESIGN section 4)
  *              execve, execveat                                  USER_NOTIF
  *              each rule of "warder": its verdict if it can be had without asking (allow; deny
@@ -33,17 +32,18 @@ struct filter {
 
 struct filter_opts {
 	bool notify_all; /* record */
-	bool like_crun;	 /* no ENOSYS tail */
+	bool like_crun;  /* no ENOSYS tail */
 };
 
-/* r: the policy's profile resolved for where it will run. Errors: EINVAL (libseccomp refused a rule:
- * names entry and call), E2BIG (more than BPF_MAXINSNS), ENOMEM. */
+/* r: the policy's profile resolved for where it will run. Errors: EINVAL (libseccomp refused a
+ * rule: names entry and call), E2BIG (more than BPF_MAXINSNS), ENOMEM. */
 int filter_build(const struct policy *p, const struct ruleset *r, const struct filter_opts *o,
 		 struct filter *out, struct err *e);
 void filter_fini(struct filter *f);
 
 /* seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread: flags are SECCOMP_FILTER_FLAG_*.
- * *listener (may be NULL) gets the descriptor with NEW_LISTENER. Needs CAP_SYS_ADMIN or no_new_privs. */
+ * *listener (may be NULL) gets the descriptor with NEW_LISTENER. Needs CAP_SYS_ADMIN or
+ * no_new_privs. */
 int filter_load(const struct bpf_prog *p, unsigned flags, int *listener, struct err *e);
 
 /* The four that are never notified, the two that always are; NULL-terminated names. */

@@ -1,21 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inject.h - system calls run in another process (ptrace(2)).
  *
- * Order matters here; this is the theory (DESIGN section 4; each care was seen to break without it):
+ * Order matters here; this is the theory (DESIGN section 4; each care was seen to break without
+ * it):
  *  - PTRACE_SEIZE + PTRACE_INTERRUPT; only PTRACE_EVENT_STOP counts as the stop: a group-stop is
  *    refused (EBUSY), any other stop is delivered on and the wait repeated.
  *  - All signals are blocked in the target (PTRACE_SETSIGMASK) before the first call and the mask
  *    restored last, so that no handler runs on our registers.
- *  - A call runs by setting the registers at an existing `syscall` instruction (before pc, or in the
- *    vDSO) and stepping once. No text and no stack of the target is ever written; scratch memory is
- *    mapped there and unmapped again.
+ *  - A call runs by setting the registers at an existing `syscall` instruction (before pc, or in
+ * the vDSO) and stepping once. No text and no stack of the target is ever written; scratch memory
+ * is mapped there and unmapped again.
  *  - inject_close() restores registers and mask exactly and detaches; a system call that the stop
- *    interrupted restarts by itself (orig_rax kept), or is rewound where the kernel would return EINTR.
+ *    interrupted restarts by itself (orig_rax kept), or is rewound where the kernel would return
+ * EINTR.
  *  - A tracer that dies kills the target (PTRACE_O_EXITKILL is *not* set: an unfinished start then
  *    fails closed at the runtime, not by us). The window is kept short.
- * Refused, target untouched: a traced process (EPERM), a vfork parent, a group-stopped task, a task of
- * another architecture than ours, a kernel thread.
- * Deadlines: absolute CLOCK_MONOTONIC ns; -ETIMEDOUT. Must be used from one thread (ptrace's rule). */
+ * Refused, target untouched: a traced process (EPERM), a vfork parent, a group-stopped task, a task
+ * of another architecture than ours, a kernel thread. Deadlines: absolute CLOCK_MONOTONIC ns;
+ * -ETIMEDOUT. Must be used from one thread (ptrace's rule). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,8 +33,8 @@ int inject_open(pid_t tid, uint64_t deadline, struct inject **out, struct err *e
 
 /* Runs one call in the target; *ret is the kernel's raw result (-4095..-1 is an errno). A return of
  * non-zero means the target could not be driven, not that the call failed.
- * While the call is pending, on_wait (may be NULL) is called about every millisecond (a notified call
- * is answered there by its caller). */
+ * While the call is pending, on_wait (may be NULL) is called about every millisecond (a notified
+ * call is answered there by its caller). */
 int inject_call(struct inject *in, long nr, const uint64_t args[6], long *ret,
 		void (*on_wait)(void *ctx), void *ctx, struct err *e);
 

@@ -18,10 +18,10 @@
 
 struct json_at {
 	const struct json_at *up; /* NULL at the root */
-	const char *key;	  /* member name, NULL for an array element or the root */
-	int index;		  /* array index where key is NULL */
-	const char *file;	  /* named in messages; only read at the root */
-	struct json_object *v;	  /* borrowed */
+	const char *key;          /* member name, NULL for an array element or the root */
+	int index;                /* array index where key is NULL */
+	const char *file;         /* named in messages; only read at the root */
+	struct json_object *v;    /* borrowed */
 };
 
 /* Parses len bytes. *out is owned by the caller (json_object_put).
@@ -47,14 +47,15 @@ void json_warn(const struct json_at *at, const struct warn *w, const char *fmt, 
 bool json_child(const struct json_at *at, const char *key, struct json_at *out);
 struct json_at json_item(const struct json_at *array, int index);
 
-/* The value itself: each fails with EINVAL and the path when the type is another. Strings are borrowed;
- * a string with an embedded NUL is refused. Numbers: integers only, in range, never rounded. */
+/* The value itself: each fails with EINVAL and the path when the type is another. Strings are
+ * borrowed; a string with an embedded NUL is refused. Numbers: integers only, in range, never
+ * rounded. */
 int json_is_object(const struct json_at *at, struct err *e);
 int json_array(const struct json_at *at, int *len, struct err *e);
 int json_str(const struct json_at *at, const char **out, struct err *e);
 int json_u64(const struct json_at *at, uint64_t *out, struct err *e);
 int json_i64(const struct json_at *at, int64_t *out, struct err *e);
-int json_bool(const struct json_at *at, bool *out, struct err *e);
+int json_flag(const struct json_at *at, bool *out, struct err *e);
 /* "5s", "200ms", "1m" -> ns; refuses other text. */
 int json_duration(const struct json_at *at, uint64_t *ns, struct err *e);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* notify.h - every seccomp-notify ioctl, and nothing else.
  *
- * Thin: negative errno is kept exactly as the kernel gave it, no words (seccomp_unotify(2)). What it
- * means: ENOENT from recv, send, valid: the caller is gone or its call was interrupted: ordinary
+ * Thin: negative errno is kept exactly as the kernel gave it, no words (seccomp_unotify(2)). What
+ * it means: ENOENT from recv, send, valid: the caller is gone or its call was interrupted: ordinary
  * life. EINPROGRESS from send: answered already. libseccomp's wrappers are not used: they hide the
  * errno (ECANCELED) and lack the newer flags (DESIGN section 5). */
 #pragma once
@@ -29,8 +29,8 @@ int notify_reply(int listener, uint64_t id, int error, int64_t val);
 int notify_valid(int listener, uint64_t id);
 /* -EINVAL: the kernel lacks it (before 6.6). */
 int notify_set_sync(int listener, bool on);
-/* Waits up to timeout_ms (-1: for ever). 1: a notification is pending; 0: time over; -EPIPE: the last
- * task of the filter is gone (POLLHUP); other -errno. */
+/* Waits up to timeout_ms (-1: for ever). 1: a notification is pending; 0: time over; -EPIPE: the
+ * last task of the filter is gone (POLLHUP); other -errno. */
 int notify_poll(int listener, int timeout_ms);
 /* Is fd an "anon_inode:seccomp notify"? */
 bool notify_is_listener(int fd);

@@ -13,15 +13,15 @@
 #include "warder/err.h"
 #include "warder/json.h"
 
-#define OCI_ID_MAX	    1024
+#define OCI_ID_MAX          1024
 #define OCI_MAX_ANNOTATIONS 1024
 
 struct oci_state {
 	struct json_object *doc; /* owns all strings below */
 	const char *version;
-	const char *id;		 /* 1..OCI_ID_MAX bytes */
-	const char *status;	 /* "creating", "created", "running", "stopped" */
-	pid_t pid;		 /* 0: none */
+	const char *id;     /* 1..OCI_ID_MAX bytes */
+	const char *status; /* "creating", "created", "running", "stopped" */
+	pid_t pid;          /* 0: none */
 	const char *bundle;
 	struct json_object *annotations; /* NULL: none; string -> string, checked */
 };
@@ -32,11 +32,11 @@ void oci_state_fini(struct oci_state *s);
 const char *oci_annotation(const struct oci_state *s, const char *key);
 
 struct oci_process_state {
-	struct oci_state state;	 /* .doc owns everything */
-	pid_t pid;		 /* of the process the listener belongs to */
-	const char *metadata;	 /* "" when absent */
-	int seccomp_fd_index;	 /* which of the message's descriptors is "seccompFd" */
-	int n_fds;		 /* how many names "fds" has */
+	struct oci_state state; /* .doc owns everything */
+	pid_t pid;              /* of the process the listener belongs to */
+	const char *metadata;   /* "" when absent */
+	int seccomp_fd_index;   /* which of the message's descriptors is "seccompFd" */
+	int n_fds;              /* how many names "fds" has */
 };
 /* n_fds: how many descriptors came along; must equal the names in "fds", and exactly one of these
  * must be "seccompFd". Errors: EINVAL. */
@@ -51,9 +51,9 @@ int oci_process_state_format(const struct oci_state *s, pid_t pid, const char *m
 struct oci_config {
 	struct json_object *doc;
 	bool caps_known;
-	uint64_t bounding;	/* process.capabilities.bounding; unknown names are an error */
+	uint64_t bounding; /* process.capabilities.bounding; unknown names are an error */
 	bool no_new_privs;
-	struct json_object *seccomp; /* linux.seccomp, borrowed; NULL: none */
+	struct json_object *seccomp;     /* linux.seccomp, borrowed; NULL: none */
 	struct json_object *annotations; /* NULL: none */
 };
 int oci_config_read(const char *bundle, struct oci_config *out, struct err *e);

@@ -26,7 +26,7 @@ static inline void own_fclose(FILE *const *f)
 		fclose(*f);
 }
 
-#define auto_fd	  __attribute__((cleanup(own_close))) int
+#define auto_fd   __attribute__((cleanup(own_close))) int
 #define auto_free __attribute__((cleanup(own_free)))
 #define auto_file __attribute__((cleanup(own_fclose))) FILE *
 
@@ -38,11 +38,11 @@ static inline int take_fd(int *fd)
 	return taken;
 }
 
-#define take_ptr(p)                        \
-	({                                 \
+#define take_ptr(p)                         \
+	({                                  \
 		__typeof__(p) taken_ = (p); \
-		(p) = NULL;                \
-		taken_;                    \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -4,15 +4,14 @@
  * A plain Docker, Podman or OCI profile is a valid policy. The optional member "warder" adds:
  *   "mode"        "audit" | "enforce" | "record"           (default: audit)
  *   "rules"       [{ "names": [...], "args": [...]?, "verdict": "allow"|"deny"|"kill",
- *                    "errno": "EPERM"? (deny only), "message": "..."?, "live": false? (deny only) }]
- *                 the first rule that matches a call wins, before the profile
- *   "fallback"    { "after": "5s", "verdict": "allow"|"deny"|"profile" }
- *   "recordSkip"  [ names ]: left in the kernel while recording (default: policy_record_skip)
- *   "description" text
- * It is a compiler: every message has file, JSON path and reason; what contradicts an earlier
- * definition names it ("previous definition here: FILE: warder.rules[0]"); on an error there is no
- * partial result. Rules on pointers do not exist: a verdict that rests on the caller's memory and
- * lets the call go on is no decision (DESIGN section 6). Parsing never touches libseccomp. */
+ *                    "errno": "EPERM"? (deny only), "message": "..."?, "live": false? (deny only)
+ * }] the first rule that matches a call wins, before the profile "fallback"    { "after": "5s",
+ * "verdict": "allow"|"deny"|"profile" } "recordSkip"  [ names ]: left in the kernel while recording
+ * (default: policy_record_skip) "description" text It is a compiler: every message has file, JSON
+ * path and reason; what contradicts an earlier definition names it ("previous definition here:
+ * FILE: warder.rules[0]"); on an error there is no partial result. Rules on pointers do not exist:
+ * a verdict that rests on the caller's memory and lets the call go on is no decision (DESIGN
+ * section 6). Parsing never touches libseccomp. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,34 +25,35 @@ int mode_parse(const char *word);
 const char *mode_word(enum mode m);
 
 #define POLICY_NAME_MAX 64
-/* A name of an installed policy: [A-Za-z0-9][A-Za-z0-9._-]*, at most POLICY_NAME_MAX - 1 bytes; never
- * a path. */
+/* A name of an installed policy: [A-Za-z0-9][A-Za-z0-9._-]*, at most POLICY_NAME_MAX - 1 bytes;
+ * never a path. */
 bool policy_name_ok(const char *name);
 
 struct policy_rule {
 	int n_names;
 	const char **names;
 	struct conds conds;
-	struct effect effect;	/* ACT_ALLOW, ACT_ERRNO or ACT_KILL_PROCESS */
-	bool live;		/* false: the denial stays in the kernel: no notification, no event */
-	const char *message;	/* NULL: none */
+	struct effect effect; /* ACT_ALLOW, ACT_ERRNO or ACT_KILL_PROCESS */
+	bool live;            /* false: the denial stays in the kernel: no notification, no event */
+	const char *message;  /* NULL: none */
 };
 
 struct policy {
-	char name[POLICY_NAME_MAX];  /* "web", or the file's base name without .json */
+	char name[POLICY_NAME_MAX]; /* "web", or the file's base name without .json */
 	const struct profile *profile;
 	enum mode mode;
 	int n_rules;
 	const struct policy_rule *rules;
-	uint64_t fallback_after_ns;  /* default 5 s */
-	int fallback;		     /* enum fallback */
+	uint64_t fallback_after_ns; /* default 5 s */
+	int fallback;               /* enum fallback */
 	int n_record_skip;
 	const char *const *record_skip;
-	const char *description;     /* NULL: none */
+	const char *description; /* NULL: none */
 };
 enum fallback { FALLBACK_BY_MODE, FALLBACK_ALLOW, FALLBACK_DENY };
 
-/* Calls that cannot fail with EINTR by themselves (getpid, time, ...); DESIGN section 5. NULL-terminated. */
+/* Calls that cannot fail with EINTR by themselves (getpid, time, ...); DESIGN section 5.
+ * NULL-terminated. */
 extern const char *const policy_record_skip[];
 
 /* *out: policy_free(); immutable. */

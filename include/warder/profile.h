@@ -45,31 +45,32 @@ struct profile; /* a parsed document; immutable */
 
 /* Where a profile is resolved. */
 struct host {
-	enum arch arch;		    /* of the machine, native ABI */
-	bool caps_known;	    /* false: tests on capabilities are skipped (podman's rule) */
-	uint64_t caps;		    /* *bounding* set of the container's process, bit per capability */
+	enum arch arch;  /* of the machine, native ABI */
+	bool caps_known; /* false: tests on capabilities are skipped (podman's rule) */
+	uint64_t caps;   /* *bounding* set of the container's process, bit per capability */
 	unsigned kernel_major, kernel_minor;
 };
 
 /* This machine: architecture, kernel (uname); caps_known false. */
 void host_init(struct host *h);
 
-struct rule { /* one name of one entry, in document order */
+struct rule {             /* one name of one entry, in document order */
 	const char *name; /* borrowed from the ruleset */
 	struct effect effect;
 	/* runc and crun turn an entry with the same index twice into one rule per condition
 	 * (PROFILES.md, finding 2). This is already done here: n <= 6 distinct indexes. */
 	struct conds conds;
-	int entry;	  /* index in "syscalls" of the document; for messages: "syscalls[3]" */
+	int entry; /* index in "syscalls" of the document; for messages: "syscalls[3]" */
 };
 
 struct ruleset {
 	struct effect fallthrough; /* defaultAction, defaultErrnoRet (EPERM if absent) */
 	int n_arches;
-	enum arch arches[ARCH_COUNT]; /* as runc gets them; may be empty: then the native one alone */
+	enum arch
+		arches[ARCH_COUNT]; /* as runc gets them; may be empty: then the native one alone */
 	int n_rules;
 	struct rule *rules; /* [n_rules] */
-	char *pool;	    /* the names */
+	char *pool;         /* the names */
 };
 
 /* v: the profile's object (the document's root, or config.json's linux.seccomp). Keys of the other
@@ -86,9 +87,9 @@ void profile_free(struct profile *p);
 struct profile_facts {
 	const char *listener_path;     /* NULL: none */
 	const char *listener_metadata; /* NULL: none */
-	bool has_notify;	       /* some action is SCMP_ACT_NOTIFY */
-	unsigned flags;		       /* SECCOMP_FILTER_FLAG_* */
-	bool has_flags;		       /* "flags" is present (runc and crun: absent means SPEC_ALLOW) */
+	bool has_notify;               /* some action is SCMP_ACT_NOTIFY */
+	unsigned flags;                /* SECCOMP_FILTER_FLAG_* */
+	bool has_flags; /* "flags" is present (runc and crun: absent means SPEC_ALLOW) */
 	int n_entries;
 };
 void profile_facts(const struct profile *p, struct profile_facts *out);

@@ -28,8 +28,8 @@ void wire_fini(struct wire_msg *m); /* frees, closes */
 
 uint64_t wire_deadline(uint64_t ns_from_now);
 
-/* EOF before the first byte: -ENODATA (crun connects before it makes the container; it means nothing).
- * Errors: -EPROTO (with reason), -ETIMEDOUT, -E2BIG, -errno. */
+/* EOF before the first byte: -ENODATA (crun connects before it makes the container; it means
+ * nothing). Errors: -EPROTO (with reason), -ETIMEDOUT, -E2BIG, -errno. */
 int wire_recv(int sock, uint64_t deadline, struct wire_msg *out, struct err *e);
 int wire_send(int sock, uint64_t deadline, const char *text, size_t len, const int *fds, int n_fds,
 	      struct err *e);
