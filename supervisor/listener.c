@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* listener.c - see listener.h. */
+#include "listener.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "supervisor.h"
+#include "warder/ask.h"
+#include "warder/notify.h"
+#include "warder/oci.h"
+#include "warder/own.h"
+#include "warder/wire.h"
+
+struct handover {
+	struct handover *next;
+	struct supervisor *sv;
+	pthread_t thread;
+	int sock;
+	_Atomic bool ended;
+	uint64_t deadline;
+	/* filled on the way */
+	char who[128]; /* "container abc", for messages */
+	const struct compiled *compiled;
+	char policy[POLICY_NAME_MAX];
+	enum mode mode;
+};
+
+/* Names that engines put into annotations, first found wins. */
+static const char *const name_keys[] = { "io.kubernetes.cri.container-name",
+					 "io.kubernetes.container.name", "io.container.name",
+					 NULL };
+static const char *const pod_keys[] = { "io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name",
+					NULL };
+static const char *const namespace_keys[] = { "io.kubernetes.cri.sandbox-namespace",
+					      "io.kubernetes.pod.namespace", NULL };
+
+static const char *annotation(struct json_object *annotations, const char *key)
+{
+	struct json_object *v;
+
+	return annotations && json_object_object_get_ex(annotations, key, &v)
+		       ? json_object_get_string(v)
+		       : NULL;
+}
+
+static const char *first_annotation(struct json_object *annotations, const char *const *keys)
+{
+	const char *found = NULL;
+
+	for (; *keys && !found; keys++)
+		found = annotation(annotations, *keys);
+	return found;
+}
+
+static int check_peer(int sock, struct err *e)
+{
+	struct ucred peer;
+	int r = wire_peer(sock, &peer, e);
+
+	if (r || peer.uid == 0 || peer.uid == geteuid())
+		return r;
+	return err_set(e, EPERM, "the peer is user %u.", (unsigned)peer.uid);
+}
+
+/* Chooses policy and mode for a container, and has the policy compiled for its capabilities. */
+static int choose(struct handover *h, const struct choice *want, bool caps_known, uint64_t caps,
+		  struct err *e)
+{
+	const struct warn warn = { log_warn, NULL };
+	struct policies_key key = { .caps_known = caps_known, .caps = caps };
+	const struct compiled *c = NULL;
+	enum mode mode;
+	int r = config_choose_policy(h->sv->config, want, &key.name, e);
+
+	if (!r)
+		r = policies_get(h->sv->policies, &key, &c, &warn, e);
+	if (r)
+		return r;
+	r = config_choose_mode(h->sv->config, want, c->policy->mode, &mode, e);
+	if (!r && mode == MODE_RECORD) {
+		compiled_put(c);
+		c = NULL;
+		key.notify_all = true;
+		r = policies_get(h->sv->policies, &key, &c, &warn, e);
+	}
+	if (r) {
+		compiled_put(c);
+		return r;
+	}
+	h->compiled = c;
+	h->mode = mode;
+	snprintf(h->policy, sizeof h->policy, "%s", key.name);
+	return 0;
+}
+
+static int send_answer(struct handover *h, const struct answer *a, int fd, struct err *e)
+{
+	auto_free char *text = NULL;
+	size_t len;
+	int r = answer_format(a, &text, &len, e);
+
+	return r ? r : wire_send(h->sock, h->deadline, text, len, &fd, fd >= 0, e);
+}
+
+/* Tells our hook why not; the reason goes on to the log with the caller. */
+static int send_refusal(struct handover *h, const struct err *why)
+{
+	struct answer a = { .error = why->msg };
+	struct err ignored;
+
+	send_answer(h, &a, -1, &ignored);
+	return -why->num;
+}
+
+/* The hook's question: answered with the gate to install, or with why not. */
+static int answer_ask(struct handover *h, const struct ask *ask, struct err *e)
+{
+	const struct choice want = {
+		.policy = ask->policy,
+		.mode = ask->mode,
+		.annotated_policy = annotation(ask->annotations, "io.warder.policy"),
+		.annotated_mode = annotation(ask->annotations, "io.warder.mode"),
+	};
+	struct answer a = { .ok = true };
+	auto_fd prog = -1;
+	int r;
+
+	snprintf(h->who, sizeof h->who, "container %s", ask->id);
+	r = choose(h, &want, ask->caps_known, ask->caps, e);
+	if (!r)
+		r = ask_put_prog(&h->compiled->filter.gate, &prog, e);
+	if (r)
+		return send_refusal(h, e);
+	a.policy = h->policy;
+	a.mode = mode_word(h->mode);
+	a.syscalls_all = h->mode == MODE_RECORD;
+	return send_answer(h, &a, prog, e);
+}
+
+/* A native runtime's hand-over: policy and mode by annotation, listenerMetadata (a policy's name),
+ * default. */
+static int choose_native(struct handover *h, const struct oci_process_state *ps, struct err *e)
+{
+	const struct choice want = {
+		.policy = *ps->metadata ? ps->metadata : NULL,
+		.annotated_policy = oci_annotation(&ps->state, "io.warder.policy"),
+		.annotated_mode = oci_annotation(&ps->state, "io.warder.mode"),
+	};
+	struct oci_config config = { 0 };
+	struct err unread;
+	int r;
+
+	snprintf(h->who, sizeof h->who, "container %s", ps->state.id);
+	if (oci_config_read(ps->state.bundle, &config, &unread))
+		log_say("%s: its capabilities are not known (%s): conditions on them do not hold",
+			h->who, unread.msg);
+	r = choose(h, &want, config.caps_known, config.bounding, e);
+	oci_config_fini(&config);
+	return r;
+}
+
+static int start_session(struct handover *h, const struct oci_process_state *ps, int *listener,
+			 struct err *e)
+{
+	struct json_object *notes = ps->state.annotations;
+	const struct newcomer n = {
+		.id = ps->state.id,
+		.name = first_annotation(notes, name_keys),
+		.pod = first_annotation(notes, pod_keys),
+		.namespace = first_annotation(notes, namespace_keys),
+		.policy = h->policy,
+		.compiled = h->compiled,
+		.mode = h->mode,
+		.init = ps->pid,
+	};
+	int r;
+
+	if (!notify_is_listener(*listener))
+		return err_set(e, EINVAL, "the descriptor is no seccomp listener");
+	r = supervisor_add(h->sv, &n, *listener, e);
+	if (!r) {
+		*listener = -1;
+		h->compiled = NULL;
+	}
+	return r;
+}
+
+/* The ContainerProcessState and its listener. asked: our hook sent it and waits for a word. */
+static int take_listener(struct handover *h, struct wire_msg *msg, bool asked, struct err *e)
+{
+	struct oci_process_state ps;
+	struct answer ok = { .ok = true };
+	int r = oci_process_state_parse(msg->text, msg->len, msg->n_fds, &ps, e);
+
+	if (!r && !asked)
+		r = choose_native(h, &ps, e);
+	if (!r)
+		r = start_session(h, &ps, &msg->fds[ps.seccomp_fd_index], e);
+	if (!r)
+		log_say("%s: policy %s, mode %s, init %d%s", h->who, h->policy, mode_word(h->mode),
+			(int)ps.pid, asked ? "" : " (native)");
+	if (asked)
+		r = r ? send_refusal(h, e) : send_answer(h, &ok, -1, e);
+	oci_process_state_fini(&ps);
+	return r;
+}
+
+static int converse(struct handover *h, struct err *e)
+{
+	struct wire_msg msg = { 0 };
+	struct ask ask = { 0 };
+	bool asked;
+	int r = check_peer(h->sock, e);
+
+	if (!r)
+		r = wire_recv(h->sock, h->deadline, &msg, e);
+	if (r)
+		return r;
+	asked = ask_is(msg.text, msg.len);
+	if (asked) {
+		r = ask_parse(msg.text, msg.len, &ask, e);
+		r = r ? send_refusal(h, e) : answer_ask(h, &ask, e);
+		ask_fini(&ask);
+		wire_fini(&msg);
+		memset(&msg, 0, sizeof msg);
+		if (!r)
+			r = wire_recv(h->sock, h->deadline, &msg, e);
+	}
+	if (!r)
+		r = take_listener(h, &msg, asked, e);
+	wire_fini(&msg);
+	return r;
+}
+
+static void *run(void *arg)
+{
+	struct handover *h = arg;
+	struct err e;
+	int r = converse(h, &e);
+
+	if (r && r != -ENODATA)
+		log_say("%s refused: %s", h->who, e.msg);
+	compiled_put(h->compiled);
+	shutdown(h->sock, SHUT_RDWR);
+	atomic_store(&h->ended, true);
+	eventfd_write(h->sv->wake, 1);
+	return NULL;
+}
+
+bool listener_full(struct supervisor *sv)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&sv->lock);
+	for (struct handover *h = sv->handovers; h; h = h->next)
+		n++;
+	pthread_mutex_unlock(&sv->lock);
+	return n >= LISTENER_MAX;
+}
+
+void listener_accept(struct supervisor *sv)
+{
+	struct handover *h = calloc(1, sizeof *h);
+	int r;
+
+	if (!h) {
+		log_say("a hand-over refused: out of memory");
+		return;
+	}
+	h->sock = accept4(sv->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (h->sock < 0) {
+		free(h);
+		return;
+	}
+	h->sv = sv;
+	h->deadline = wire_deadline(sv->config->timeout_ns);
+	snprintf(h->who, sizeof h->who, "a hand-over");
+	pthread_mutex_lock(&sv->lock);
+	r = pthread_create(&h->thread, NULL, run, h);
+	if (!r) {
+		h->next = sv->handovers;
+		sv->handovers = h;
+	}
+	pthread_mutex_unlock(&sv->lock);
+	if (r) {
+		log_say("a hand-over refused: no thread: %s", strerror(r));
+		close(h->sock);
+		free(h);
+	}
+}
+
+static void join_some(struct supervisor *sv, bool all)
+{
+	struct handover **at, *h, *gone = NULL;
+
+	pthread_mutex_lock(&sv->lock);
+	at = &sv->handovers;
+	while ((h = *at)) {
+		if (!all && !atomic_load(&h->ended)) {
+			at = &h->next;
+			continue;
+		}
+		if (!atomic_load(&h->ended))
+			shutdown(h->sock, SHUT_RDWR);
+		*at = h->next;
+		h->next = gone;
+		gone = h;
+	}
+	pthread_mutex_unlock(&sv->lock);
+	while ((h = gone)) {
+		gone = h->next;
+		pthread_join(h->thread, NULL);
+		close(h->sock);
+		free(h);
+	}
+}
+
+void listener_reap(struct supervisor *sv)
+{
+	join_some(sv, false);
+}
+
+void listener_stop(struct supervisor *sv)
+{
+	join_some(sv, true);
+}

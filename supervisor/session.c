@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session.c - see session.h. */
+#include "session.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "journal.h"
+#include "warder/bpf.h"
+#include "warder/filter.h"
+#include "warder/notify.h"
+#include "warder/own.h"
+
+#define STACK_SIZE   (64UL * 1024)
+#define IDENT_TTL_NS 100000000ULL /* comm and exe are read again after this */
+#define INIT_THREADS 64
+
+struct ident { /* what the hot path needs of an identity; the rest has gone through the ring */
+	pid_t tid;
+	uint64_t start_time;
+	uint64_t until_ns;
+};
+
+#define EXEC_KEYS 8
+
+struct session {
+	struct seccomp_notif notif;
+	int listener;
+	struct block *block;
+	const struct decide *decide;
+	struct journal *journal;
+	uint64_t seq;
+	bool starting, poll_first;
+	pid_t init;
+	struct target_root start_root;
+	int n_exec_keys;
+	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
+	bool has_start_root;
+	int n_init_threads;
+	pid_t init_threads[INIT_THREADS];
+	struct ident idents[SESSION_IDENTS];
+	pthread_t thread;
+	_Atomic bool stop;
+	_Atomic int refs; /* the owner, the journal */
+	void (*on_end)(void *ctx);
+	void (*on_free)(void *ctx);
+	void *ctx;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+static void bump(_Atomic uint64_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+static uint64_t call_key(uint32_t audit_arch, int nr)
+{
+	return (uint64_t)audit_arch << 32 | (uint32_t)nr;
+}
+
+static void init_exec_keys(struct session *s)
+{
+	static const enum arch abis[] = { ARCH_X86_64, ARCH_X86, ARCH_X32, ARCH_AARCH64, ARCH_ARM };
+	enum arch native = names_native_arch();
+	bool x86 = native == ARCH_X86_64 || native == ARCH_X86;
+
+	for (size_t i = 0; i < ARRAY_LEN(abis); i++) {
+		bool is_x86 = abis[i] <= ARCH_X32;
+
+		for (int j = 0; is_x86 == x86 && filter_always[j]; j++) {
+			int nr = names_syscall(abis[i], filter_always[j]);
+
+			if (nr >= 0 && s->n_exec_keys < EXEC_KEYS)
+				s->exec_keys[s->n_exec_keys++] =
+					call_key(names_arch_audit(abis[i]), nr);
+		}
+	}
+}
+
+static bool is_exec(const struct session *s, const struct seccomp_data *d)
+{
+	uint64_t key = call_key(d->arch, d->nr);
+
+	for (int i = 0; i < s->n_exec_keys; i++)
+		if (s->exec_keys[i] == key)
+			return true;
+	return false;
+}
+
+/* Is the caller a thread of the container's init? Only asked while starting. */
+static bool is_init(struct session *s, pid_t tid)
+{
+	for (int i = 0; i < s->n_init_threads; i++)
+		if (s->init_threads[i] == tid)
+			return true;
+	if (target_tgid(tid) != s->init || notify_valid(s->listener, s->notif.id))
+		return false;
+	if (s->n_init_threads < INIT_THREADS)
+		s->init_threads[s->n_init_threads++] = tid;
+	return true;
+}
+
+/* A process that has not entered the container's root yet: a createContainer hook. */
+static bool is_outside(struct session *s, pid_t tid)
+{
+	struct target_root root;
+
+	return s->has_start_root && !target_root(tid, &root) && root.dev == s->start_root.dev &&
+	       root.ino == s->start_root.ino && !notify_valid(s->listener, s->notif.id);
+}
+
+/* Is this call the runtime's own? Ends the phase at the init's first exec, on receipt. */
+static bool runtime_call(struct session *s, const struct seccomp_notif *n)
+{
+	if (!is_init(s, (pid_t)n->pid))
+		return is_outside(s, (pid_t)n->pid);
+	if (!is_exec(s, &n->data))
+		return true;
+	s->starting = false;
+	return false;
+}
+
+static void put_identity(struct session *s, unsigned slot, const struct identity *id)
+{
+	struct record_identity *r = ring_reserve(&s->block->ring, RECORD_IDENTITY, sizeof *r);
+
+	if (!r) {
+		s->idents[slot].until_ns = 0; /* the reader has no name for it: try again */
+		return;
+	}
+	r->slot = slot;
+	r->unused = 0;
+	r->identity = *id;
+	ring_commit(&s->block->ring, sizeof *r);
+}
+
+/* The slot that holds the caller's identity, read now if it is new, has exec'd or is older than
+ * IDENT_TTL_NS (a number may be another task's by then). *flags tells how far it can be trusted. */
+static unsigned identify(struct session *s, const struct seccomp_notif *n, uint64_t now,
+			 uint8_t *flags)
+{
+	unsigned slot = n->pid % SESSION_IDENTS;
+	struct ident *ident = &s->idents[slot];
+	struct identity id;
+
+	if (ident->tid == (pid_t)n->pid && now < ident->until_ns)
+		return slot;
+	if (target_identity((pid_t)n->pid, s->init, &id)) {
+		*flags |= RECORD_NO_IDENTITY;
+		return slot;
+	}
+	if (notify_valid(s->listener, n->id))
+		*flags |= RECORD_LATE;
+	ident->tid = *flags ? 0 : id.tid;
+	ident->start_time = id.start_time;
+	ident->until_ns = now + IDENT_TTL_NS;
+	put_identity(s, slot, &id);
+	return slot;
+}
+
+/* SIGKILL to the caller's thread group: the number is held by a pidfd before the id is checked, so
+ * that it cannot be another process's. */
+static enum done kill_caller(struct session *s, const struct seccomp_notif *n)
+{
+	pid_t tgid = target_tgid((pid_t)n->pid);
+	auto_fd fd = -1;
+
+	if (tgid <= 0)
+		return DONE_GONE;
+	fd = pidfd_open(tgid, 0);
+	if (fd < 0 || notify_valid(s->listener, n->id))
+		return DONE_GONE;
+	if (pidfd_send_signal(fd, SIGKILL, NULL, 0))
+		return DONE_ERRNO;
+	notify_reply(s->listener, n->id, EPERM, 0);
+	bump(&s->block->count.killed);
+	return DONE_KILL_PROCESS;
+}
+
+static enum done let_through(struct session *s, uint64_t id, _Atomic uint64_t *counter)
+{
+	if (notify_continue(s->listener, id)) {
+		bump(&s->block->count.stale);
+		return DONE_GONE;
+	}
+	bump(counter);
+	return DONE_CONTINUE;
+}
+
+static enum done refuse(struct session *s, uint64_t id, int error)
+{
+	if (notify_reply(s->listener, id, error, 0)) {
+		bump(&s->block->count.stale);
+		return DONE_GONE;
+	}
+	bump(&s->block->count.denied);
+	return DONE_ERRNO;
+}
+
+/* The one place that blocks a call. TRAP and TRACE stay in the kernel where the filter is ours;
+ * from a runtime's own NOTIFY filter they arrive here and get what the kernel gives without a
+ * tracer. */
+static enum done block_call(struct session *s, const struct seccomp_notif *n, struct verdict v)
+{
+	enum done done;
+
+	if (v.act == ACT_ERRNO)
+		return refuse(s, n->id, v.errnum);
+	if (v.act != ACT_KILL_THREAD && v.act != ACT_KILL_PROCESS)
+		return refuse(s, n->id, ENOSYS);
+	done = kill_caller(s, n);
+	if (done == DONE_ERRNO)
+		return refuse(s, n->id, EPERM);
+	if (done == DONE_GONE)
+		bump(&s->block->count.stale);
+	return done;
+}
+
+static void record(struct session *s, const struct seccomp_notif *n, struct verdict v,
+		   const struct record_call *what)
+{
+	struct record_call *r;
+
+	s->seq++;
+	r = s->journal ? ring_reserve(&s->block->ring, RECORD_CALL, sizeof *r) : NULL;
+	if (!r) {
+		if (s->journal)
+			bump(&s->block->count.dropped);
+		return;
+	}
+	r->time_ns = what->time_ns;
+	r->latency_ns = now_ns() - what->time_ns;
+	r->seq = s->seq;
+	r->data = n->data;
+	r->verdict = v;
+	r->tid = (int32_t)n->pid;
+	r->slot = what->slot;
+	r->done = what->done;
+	r->mode = what->mode;
+	r->flags = what->flags;
+	ring_commit(&s->block->ring, sizeof *r);
+	journal_wake(s->journal);
+}
+
+static bool lets_through(struct verdict v)
+{
+	return v.act == ACT_ALLOW || v.act == ACT_LOG || v.act == ACT_NOTIFY;
+}
+
+/* Decides and answers one notification, then records it. */
+static void serve(struct session *s, const struct seccomp_notif *n)
+{
+	struct counters *c = &s->block->count;
+	struct record_call what = { .mode = (uint8_t)atomic_load_explicit(&s->block->mode,
+									  memory_order_relaxed) };
+	struct verdict v;
+
+	bump(&c->received);
+	if (s->starting && n->pid && runtime_call(s, n)) {
+		let_through(s, n->id, &c->starting);
+		return;
+	}
+	v = n->pid ? decide(s->decide, &n->data)
+		   : (struct verdict){ .act = ACT_ERRNO, .errnum = EPERM, .why = WHY_UNKNOWN };
+	if (v.act == ACT_ALLOW) {
+		let_through(s, n->id, &c->allowed);
+		return;
+	}
+	what.time_ns = now_ns();
+	if (s->journal && n->pid)
+		what.slot = (uint8_t)identify(s, n, what.time_ns, &what.flags);
+	if (!n->pid || (what.mode == MODE_ENFORCE && !lets_through(v)))
+		what.done = (uint8_t)block_call(s, n, v);
+	else
+		what.done =
+			(uint8_t)let_through(s, n->id, lets_through(v) ? &c->allowed : &c->audited);
+	record(s, n, v, &what);
+}
+
+static void free_session(struct session *s)
+{
+	if (s->block)
+		munmap(s->block, sizeof *s->block);
+	free(s);
+}
+
+static void release(struct session *s)
+{
+	if (atomic_fetch_sub(&s->refs, 1) != 1)
+		return;
+	if (s->on_free)
+		s->on_free(s->ctx);
+	free_session(s);
+}
+
+static void release_records(void *ctx)
+{
+	release(ctx);
+}
+
+static void *run(void *arg)
+{
+	struct session *s = arg;
+	int r;
+
+	while (!atomic_load(&s->stop)) {
+		if (s->poll_first && notify_poll(s->listener, -1) == -EPIPE)
+			break;
+		r = notify_recv(s->listener, &s->notif);
+		if (!r) {
+			serve(s, &s->notif);
+			if (is_exec(s, &s->notif.data)) /* who calls next may be another program */
+				memset(s->idents, 0, sizeof s->idents);
+		} else if (r != -EINTR && (r != -ENOENT || notify_poll(s->listener, 0) == -EPIPE)) {
+			break;
+		} else if (r != -EINTR && r != -ENOENT)
+			break;
+	}
+	close(s->listener);
+	s->listener = -1;
+	atomic_store(&s->block->ended, true);
+	if (s->journal)
+		journal_wake(s->journal);
+	if (s->on_end)
+		s->on_end(s->ctx);
+	return NULL;
+}
+
+static int start_thread(struct session *s, struct err *e)
+{
+	pthread_attr_t attr;
+	int r = pthread_attr_init(&attr);
+
+	if (!r)
+		r = pthread_attr_setstacksize(&attr, STACK_SIZE);
+	if (!r)
+		r = pthread_create(&s->thread, &attr, run, s);
+	pthread_attr_destroy(&attr);
+	return r ? err_set(e, r, "start a session's thread") : 0;
+}
+
+static void copy_text(char *to, const char *from)
+{
+	snprintf(to, SESSION_TEXT, "%s", from ? from : "");
+}
+
+static void fill_block(struct block *b, const struct session_opts *o)
+{
+	copy_text(b->id, o->id);
+	copy_text(b->name, o->name);
+	copy_text(b->pod, o->pod);
+	copy_text(b->namespace, o->namespace);
+	snprintf(b->policy, sizeof b->policy, "%s", o->policy ? o->policy : "");
+	b->init = o->init;
+	atomic_store(&b->mode, (uint32_t)o->mode);
+}
+
+static int new_block(const struct session_opts *o, struct block **out, struct err *e)
+{
+	struct block *b =
+		mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (b == MAP_FAILED)
+		return err_set(e, errno, "map a session's memory");
+	fill_block(b, o);
+	*out = b;
+	return 0;
+}
+
+/* An empty handler without SA_RESTART: the signal's only work is to end a blocked RECV. */
+static void wake_handler(int sig)
+{
+	(void)sig;
+}
+
+static void prepare_wake_signal(void)
+{
+	struct sigaction sa = { .sa_handler = wake_handler };
+
+	sigaction(SIGUSR2, &sa, NULL);
+}
+
+int session_start(const struct session_opts *o, int listener, struct session **out, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct session *s = calloc(1, sizeof *s);
+	int r;
+
+	if (!s)
+		return err_set(e, ENOMEM, "make a session");
+	pthread_once(&once, prepare_wake_signal);
+	s->listener = listener;
+	s->decide = o->decide;
+	s->journal = o->journal;
+	s->poll_first = o->poll_first;
+	s->init = o->init;
+	s->starting = o->starting && o->init > 0;
+	s->has_start_root = s->starting && !target_root(o->init, &s->start_root);
+	s->on_end = o->on_end;
+	s->on_free = o->on_free;
+	s->ctx = o->ctx;
+	atomic_store(&s->refs, o->journal ? 2 : 1);
+	init_exec_keys(s);
+	if (!o->no_sync)
+		notify_set_sync(listener, true); /* before Linux 6.6: slower, not wrong */
+	r = new_block(o, &s->block, e);
+	if (!r && o->journal)
+		r = journal_add(o->journal, s->block, o->decide, release_records, s, e);
+	if (r) {
+		free_session(s);
+		return r;
+	}
+	r = start_thread(s, e);
+	if (r) { /* the journal lets go of what it was given */
+		s->on_free = NULL;
+		atomic_store(&s->block->ended, true);
+		release(s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+bool session_ended(const struct session *s)
+{
+	return atomic_load(&s->block->ended);
+}
+
+void session_finish(struct session *s)
+{
+	struct timespec nap = { 0, 1000000 };
+
+	atomic_store(&s->stop, true);
+	while (!session_ended(s)) {
+		pthread_kill(s->thread, SIGUSR2);
+		nanosleep(&nap, NULL);
+	}
+	pthread_join(s->thread, NULL);
+	release(s);
+}
+
+struct block *session_block(struct session *s)
+{
+	return s->block;
+}
+
+const struct decide *session_decide(const struct session *s)
+{
+	return s->decide;
+}
+
+void session_set_mode(struct session *s, enum mode m)
+{
+	atomic_store(&s->block->mode, (uint32_t)m);
+}
+
+/* Child of the probe's child: installs a listener in the descriptor table it shares, and goes. */
+static void probe_target(int to)
+{
+	struct sock_filter insn[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_getppid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct bpf_prog prog = { ARRAY_LEN(insn), insn };
+	struct err e;
+	int fd = -1;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    filter_load(&prog, SECCOMP_FILTER_FLAG_NEW_LISTENER, &fd, &e))
+		_exit(1);
+	if (write(to, &fd, sizeof fd) != sizeof fd)
+		_exit(1);
+	_exit(0);
+}
+
+static void probe_child(void)
+{
+	struct itimerval limit = { .it_value = { .tv_usec = 300000 } };
+	struct seccomp_notif n;
+	int to[2], fd = -1, status = 0;
+	pid_t pid;
+
+	if (pipe(to))
+		_exit(2);
+	pid = (pid_t)syscall(__NR_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (!pid)
+		probe_target(to[1]);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status ||
+	    read(to[0], &fd, sizeof fd) != sizeof fd)
+		_exit(2);
+	signal(SIGALRM, SIG_DFL);
+	setitimer(ITIMER_REAL, &limit, NULL);
+	_exit(notify_recv(fd, &n) == -ENOENT ? 0 : 1);
+}
+
+int session_probe_recv(bool *returns, struct err *e)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return err_set(e, errno, "fork a probe");
+	if (!pid)
+		probe_child();
+	if (waitpid(pid, &status, 0) != pid)
+		return err_set(e, errno, "wait for a probe");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		return err_set(e, ENOTSUP, "seccomp notification does not work here");
+	*returns = WIFEXITED(status) && !WEXITSTATUS(status);
+	return 0;
+}
