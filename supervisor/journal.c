@@ -209,7 +209,7 @@ static const char *arch_word(const struct seccomp_data *d, char *buf, size_t siz
 
 static void put_call(struct journal *j, const struct source *src, const struct record_call *r)
 {
-	const struct identity *id = src->idents[r->slot % SESSION_IDENTS];
+	const struct identity *id = src->idents[r->ident % SESSION_IDENTS];
 	enum arch a = names_arch_of_call(r->data.arch, r->data.nr);
 	char arch[24];
 	struct event ev;
@@ -221,7 +221,7 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 	ev.pid = ev.tid = r->tid;
 	if (id && id->tid == r->tid && !(r->flags & RECORD_NO_IDENTITY))
 		add_identity(&ev, id);
-	ev.identity_late = r->flags != 0;
+	ev.identity_late = r->flags & (RECORD_LATE | RECORD_NO_IDENTITY);
 	ev.syscall = a == ARCH_NONE ? NULL : names_syscall_name(a, r->data.nr);
 	ev.nr = r->data.nr;
 	ev.arch = arch_word(&r->data, arch, sizeof arch);
@@ -240,22 +240,24 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 
 static void keep_identity(struct source *src, const struct record_identity *r)
 {
-	struct identity **slot = &src->idents[r->slot % SESSION_IDENTS];
+	struct identity **kept = &src->idents[r->ident % SESSION_IDENTS];
 
-	if (!*slot)
-		*slot = malloc(sizeof **slot);
-	if (*slot) {
-		**slot = r->identity;
-		(*slot)->comm[sizeof r->identity.comm - 1] = 0;
-		(*slot)->exe[sizeof r->identity.exe - 1] = 0;
+	if (!*kept)
+		*kept = malloc(sizeof **kept);
+	if (*kept) {
+		**kept = r->identity;
+		(*kept)->comm[sizeof r->identity.comm - 1] = 0;
+		(*kept)->exe[sizeof r->identity.exe - 1] = 0;
 	}
 }
 
 static void say_dropped(struct journal *j, struct source *src)
 {
-	uint64_t dropped = atomic_load(&src->block->count.dropped);
+	uint64_t words[LANE_N_WORDS], dropped;
 	struct event ev;
 
+	lane_read(&src->block->lane, words);
+	dropped = words[LANE_dropped];
 	if (dropped == src->dropped_said)
 		return;
 	event_of_source(src, &ev, EVENT_LOST);
@@ -267,16 +269,15 @@ static void say_dropped(struct journal *j, struct source *src)
 /* Reads what is there now; returns whether there was anything. */
 static bool drain(struct journal *j, struct source *src)
 {
-	const struct ring_head *h;
-	int broken = 0;
-	bool any = false;
+	const struct record *h;
+	bool any = false, broken = false;
 
-	while ((h = ring_peek(&src->block->ring, &broken))) {
+	while ((h = lane_peek(&src->block->lane, &broken))) {
 		if (h->type == RECORD_CALL && h->size == sizeof(struct record_call))
 			put_call(j, src, (const struct record_call *)(const void *)h);
 		else if (h->type == RECORD_IDENTITY && h->size == sizeof(struct record_identity))
 			keep_identity(src, (const struct record_identity *)(const void *)h);
-		ring_next(&src->block->ring, h);
+		lane_next(&src->block->lane, h);
 		any = true;
 	}
 	if (broken)

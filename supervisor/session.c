@@ -30,19 +30,16 @@
 
 struct ident { /* what the hot path needs of an identity; the rest has gone through the ring */
 	pid_t tid;
-	uint64_t start_time;
 	uint64_t until_ns;
 };
 
 #define EXEC_KEYS 8
 
 struct session {
-	struct seccomp_notif notif;
 	int listener;
 	struct block *block;
 	const struct decide *decide;
 	struct journal *journal;
-	uint64_t seq;
 	bool starting, poll_first;
 	pid_t init;
 	struct target_root start_root;
@@ -66,12 +63,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
-static void bump(_Atomic uint64_t *counter)
-{
-	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-			      memory_order_relaxed);
 }
 
 static uint64_t call_key(uint32_t audit_arch, int nr)
@@ -114,7 +105,7 @@ static bool is_init(struct session *s, pid_t tid)
 	for (int i = 0; i < s->n_init_threads; i++)
 		if (s->init_threads[i] == tid)
 			return true;
-	if (target_tgid(tid) != s->init || notify_valid(s->listener, s->notif.id))
+	if (target_tgid(tid) != s->init || notify_valid(s->listener, s->block->lane.slot.notif.id))
 		return false;
 	if (s->n_init_threads < INIT_THREADS)
 		s->init_threads[s->n_init_threads++] = tid;
@@ -127,7 +118,8 @@ static bool is_outside(struct session *s, pid_t tid)
 	struct target_root root;
 
 	return s->has_start_root && !target_root(tid, &root) && root.dev == s->start_root.dev &&
-	       root.ino == s->start_root.ino && !notify_valid(s->listener, s->notif.id);
+	       root.ino == s->start_root.ino &&
+	       !notify_valid(s->listener, s->block->lane.slot.notif.id);
 }
 
 /* Is this call the runtime's own? Ends the phase at the init's first exec, on receipt. */
@@ -141,42 +133,44 @@ static bool runtime_call(struct session *s, const struct seccomp_notif *n)
 	return false;
 }
 
-static void put_identity(struct session *s, unsigned slot, const struct identity *id)
+/* Gives the reader a new identity for a slot; false: no room. */
+static bool put_identity(struct session *s, struct commit *next, uint8_t ident,
+			 const struct identity *id)
 {
-	struct record_identity *r = ring_reserve(&s->block->ring, RECORD_IDENTITY, sizeof *r);
+	struct record_identity *r = lane_reserve(&s->block->lane, next, RECORD_IDENTITY, sizeof *r);
 
-	if (!r) {
-		s->idents[slot].until_ns = 0; /* the reader has no name for it: try again */
-		return;
-	}
-	r->slot = slot;
+	if (!r)
+		return false;
+	r->ident = ident;
 	r->unused = 0;
 	r->identity = *id;
-	ring_commit(&s->block->ring, sizeof *r);
+	return true;
 }
 
-/* The slot that holds the caller's identity, read now if it is new, has exec'd or is older than
- * IDENT_TTL_NS (a number may be another task's by then). *flags tells how far it can be trusted. */
-static unsigned identify(struct session *s, const struct seccomp_notif *n, uint64_t now,
-			 uint8_t *flags)
+/* Sees to it that slot->ident holds the caller's identity: read now if it is new, has exec'd or is
+ * older than IDENT_TTL_NS (a number may be another task's by then). slot->flags tells how far to
+ * trust it. */
+static void identify(struct session *s, struct slot *slot, struct commit *next)
 {
-	unsigned slot = n->pid % SESSION_IDENTS;
-	struct ident *ident = &s->idents[slot];
+	pid_t tid = (pid_t)slot->notif.pid;
+	uint8_t n = (uint8_t)(tid % SESSION_IDENTS);
+	struct ident *ident = &s->idents[n];
 	struct identity id;
 
-	if (ident->tid == (pid_t)n->pid && now < ident->until_ns)
-		return slot;
-	if (target_identity((pid_t)n->pid, s->init, &id)) {
-		*flags |= RECORD_NO_IDENTITY;
-		return slot;
+	slot->ident = n;
+	if (ident->tid == tid && slot->time_ns < ident->until_ns)
+		return;
+	ident->tid = 0;
+	if (target_identity(tid, s->init, &id)) {
+		slot->flags |= RECORD_NO_IDENTITY;
+		return;
 	}
-	if (notify_valid(s->listener, n->id))
-		*flags |= RECORD_LATE;
-	ident->tid = *flags ? 0 : id.tid;
-	ident->start_time = id.start_time;
-	ident->until_ns = now + IDENT_TTL_NS;
-	put_identity(s, slot, &id);
-	return slot;
+	if (notify_valid(s->listener, slot->notif.id))
+		slot->flags |= RECORD_LATE;
+	if (put_identity(s, next, n, &id) && !slot->flags) {
+		ident->tid = tid;
+		ident->until_ns = slot->time_ns + IDENT_TTL_NS;
+	}
 }
 
 /* SIGKILL to the caller's thread group: the number is held by a pidfd before the id is checked, so
@@ -194,28 +188,17 @@ static enum done kill_caller(struct session *s, const struct seccomp_notif *n)
 	if (pidfd_send_signal(fd, SIGKILL, NULL, 0))
 		return DONE_ERRNO;
 	notify_reply(s->listener, n->id, EPERM, 0);
-	bump(&s->block->count.killed);
 	return DONE_KILL_PROCESS;
 }
 
-static enum done let_through(struct session *s, uint64_t id, _Atomic uint64_t *counter)
+static enum done let_through(struct session *s, uint64_t id)
 {
-	if (notify_continue(s->listener, id)) {
-		bump(&s->block->count.stale);
-		return DONE_GONE;
-	}
-	bump(counter);
-	return DONE_CONTINUE;
+	return notify_continue(s->listener, id) ? DONE_GONE : DONE_CONTINUE;
 }
 
 static enum done refuse(struct session *s, uint64_t id, int error)
 {
-	if (notify_reply(s->listener, id, error, 0)) {
-		bump(&s->block->count.stale);
-		return DONE_GONE;
-	}
-	bump(&s->block->count.denied);
-	return DONE_ERRNO;
+	return notify_reply(s->listener, id, error, 0) ? DONE_GONE : DONE_ERRNO;
 }
 
 /* The one place that blocks a call. TRAP and TRACE stay in the kernel where the filter is ours;
@@ -230,37 +213,7 @@ static enum done block_call(struct session *s, const struct seccomp_notif *n, st
 	if (v.act != ACT_KILL_THREAD && v.act != ACT_KILL_PROCESS)
 		return refuse(s, n->id, ENOSYS);
 	done = kill_caller(s, n);
-	if (done == DONE_ERRNO)
-		return refuse(s, n->id, EPERM);
-	if (done == DONE_GONE)
-		bump(&s->block->count.stale);
-	return done;
-}
-
-static void record(struct session *s, const struct seccomp_notif *n, struct verdict v,
-		   const struct record_call *what)
-{
-	struct record_call *r;
-
-	s->seq++;
-	r = s->journal ? ring_reserve(&s->block->ring, RECORD_CALL, sizeof *r) : NULL;
-	if (!r) {
-		if (s->journal)
-			bump(&s->block->count.dropped);
-		return;
-	}
-	r->time_ns = what->time_ns;
-	r->latency_ns = now_ns() - what->time_ns;
-	r->seq = s->seq;
-	r->data = n->data;
-	r->verdict = v;
-	r->tid = (int32_t)n->pid;
-	r->slot = what->slot;
-	r->done = what->done;
-	r->mode = what->mode;
-	r->flags = what->flags;
-	ring_commit(&s->block->ring, sizeof *r);
-	journal_wake(s->journal);
+	return done == DONE_ERRNO ? refuse(s, n->id, EPERM) : done;
 }
 
 static bool lets_through(struct verdict v)
@@ -268,34 +221,103 @@ static bool lets_through(struct verdict v)
 	return v.act == ACT_ALLOW || v.act == ACT_LOG || v.act == ACT_NOTIFY;
 }
 
-/* Decides and answers one notification, then records it. */
-static void serve(struct session *s, const struct seccomp_notif *n)
+/* What the slot says, done. The single reply point. */
+static enum done answer(struct session *s, const struct slot *slot)
 {
-	struct counters *c = &s->block->count;
-	struct record_call what = { .mode = (uint8_t)atomic_load_explicit(&s->block->mode,
-									  memory_order_relaxed) };
-	struct verdict v;
+	bool block = !slot->notif.pid ||
+		     (slot->mode == MODE_ENFORCE && !(slot->flags & RECORD_STARTING) &&
+		      !lets_through(slot->verdict));
 
-	bump(&c->received);
-	if (s->starting && n->pid && runtime_call(s, n)) {
-		let_through(s, n->id, &c->starting);
+	return block ? block_call(s, &slot->notif, slot->verdict) : let_through(s, slot->notif.id);
+}
+
+static enum lane_word counter_of(const struct slot *slot)
+{
+	if (slot->flags & RECORD_STARTING)
+		return LANE_starting;
+	switch ((int)slot->done) {
+	case DONE_CONTINUE:
+		return lets_through(slot->verdict) ? LANE_allowed : LANE_audited;
+	case DONE_ERRNO:
+		return LANE_denied;
+	case DONE_KILL_PROCESS:
+		return LANE_killed;
+	default:
+		return LANE_stale;
+	}
+}
+
+static void put_call(struct session *s, const struct slot *slot, struct commit *next)
+{
+	struct record_call *r = lane_reserve(&s->block->lane, next, RECORD_CALL, sizeof *r);
+
+	lane_add(next, LANE_events, 1);
+	if (!r) {
+		lane_add(next, LANE_dropped, 1);
 		return;
 	}
-	v = n->pid ? decide(s->decide, &n->data)
-		   : (struct verdict){ .act = ACT_ERRNO, .errnum = EPERM, .why = WHY_UNKNOWN };
-	if (v.act == ACT_ALLOW) {
-		let_through(s, n->id, &c->allowed);
-		return;
-	}
-	what.time_ns = now_ns();
-	if (s->journal && n->pid)
-		what.slot = (uint8_t)identify(s, n, what.time_ns, &what.flags);
-	if (!n->pid || (what.mode == MODE_ENFORCE && !lets_through(v)))
-		what.done = (uint8_t)block_call(s, n, v);
+	r->time_ns = slot->time_ns;
+	r->latency_ns = now_ns() - slot->time_ns;
+	r->seq = lane_word(next, LANE_events);
+	r->data = slot->notif.data;
+	r->verdict = slot->verdict;
+	r->tid = (int32_t)slot->notif.pid;
+	r->ident = slot->ident;
+	r->done = slot->done;
+	r->mode = slot->mode;
+	r->flags = slot->flags;
+}
+
+static bool is_event(const struct session *s, const struct slot *slot)
+{
+	return s->journal && slot->verdict.act != ACT_ALLOW && !(slot->flags & RECORD_STARTING);
+}
+
+/* Fills the slot from the received call: verdict and all that the answer and the record need. */
+static void decide_call(struct session *s, struct slot *slot, struct commit *next)
+{
+	const struct seccomp_notif *n = &slot->notif;
+
+	slot->seq = lane_word(next, LANE_seq) + 1;
+	slot->flags = 0;
+	slot->mode = (uint8_t)atomic_load_explicit(&s->block->mode, memory_order_relaxed);
+	slot->verdict = (struct verdict){ .act = ACT_ERRNO, .errnum = EPERM, .why = WHY_UNKNOWN };
+	if (!n->pid)
+		slot->flags = RECORD_NO_IDENTITY;
+	else if (s->starting && runtime_call(s, n))
+		slot->flags = RECORD_STARTING;
 	else
-		what.done =
-			(uint8_t)let_through(s, n->id, lets_through(v) ? &c->allowed : &c->audited);
-	record(s, n, v, &what);
+		slot->verdict = decide(s->decide, &n->data);
+	if (is_event(s, slot)) {
+		slot->time_ns = now_ns();
+		if (n->pid)
+			identify(s, slot, next);
+	}
+}
+
+/* One received notification: decide, answer, record. The order of the stores is the contract of
+ * lane.h. */
+static void serve(struct session *s, struct slot *slot)
+{
+	struct lane *l = &s->block->lane;
+	struct commit *next = lane_begin(l);
+
+	decide_call(s, slot, next);
+	atomic_store_explicit(&slot->state, SLOT_DECIDED, memory_order_release);
+	slot->done = (uint8_t)answer(s, slot);
+	atomic_store_explicit(&slot->state, SLOT_SENT, memory_order_release);
+	if (is_event(s, slot))
+		put_call(s, slot, next);
+	lane_add(next, LANE_seq, 1);
+	lane_add(next, LANE_received, 1);
+	lane_add(next, counter_of(slot), 1);
+	lane_commit(l);
+	if (is_event(s, slot))
+		journal_wake(s->journal);
+	if (is_exec(s, &slot->notif.data)) /* who calls next may be another program */
+		memset(s->idents, 0, sizeof s->idents);
+	slot->notif.id = 0;
+	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
 }
 
 static void free_session(struct session *s)
@@ -322,16 +344,15 @@ static void release_records(void *ctx)
 static void *run(void *arg)
 {
 	struct session *s = arg;
+	struct slot *slot = &s->block->lane.slot;
 	int r;
 
 	while (!atomic_load(&s->stop)) {
 		if (s->poll_first && notify_poll(s->listener, -1) == -EPIPE)
 			break;
-		r = notify_recv(s->listener, &s->notif);
+		r = notify_recv(s->listener, &slot->notif);
 		if (!r) {
-			serve(s, &s->notif);
-			if (is_exec(s, &s->notif.data)) /* who calls next may be another program */
-				memset(s->idents, 0, sizeof s->idents);
+			serve(s, slot);
 		} else if (r != -EINTR && (r != -ENOENT || notify_poll(s->listener, 0) == -EPIPE)) {
 			break;
 		} else if (r != -EINTR && r != -ENOENT)

@@ -4,7 +4,8 @@
  * The thread's life: RECV, decide, reply, record, again. Between RECV and SEND there is no lock, no
  * allocation and no read of the caller, but for the first event of a task after an exec (identity),
  * a kill, and while the container is starting. It ends by itself when the last task of the filter
- * has gone. What the reader of the records needs lies in `struct block`, which holds no pointer.
+ * has gone. What must outlive the thread, and what others read, lies in `struct block`, which holds
+ * no pointer.
  *
  * Starting (DESIGN section 4): until the init's thread group makes its first execve or execveat,
  * its calls are the runtime's own and are let through; so are those of processes whose root is
@@ -15,29 +16,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "ring.h"
+#include "lane.h"
 #include "target.h"
 #include "warder/decide.h"
 #include "warder/err.h"
 #include "warder/event.h"
 #include "warder/policy.h"
-
-/* Exact counters, written by the session's thread alone, read by anyone. */
-#define SESSION_COUNTERS(X)                                                       \
-	X(received, "notifications received")                                     \
-	X(allowed, "answered: go on, the policy allows it")                       \
-	X(audited, "answered: go on, the policy would have blocked it")           \
-	X(denied, "answered with the policy's errno")                             \
-	X(killed, "caller killed")                                                \
-	X(starting, "the runtime's own calls before the first exec, let through") \
-	X(stale, "caller gone or interrupted before the answer")                  \
-	X(dropped, "events not written because the reader was behind")
-
-struct counters {
-#define X(name, help) _Atomic uint64_t name;
-	SESSION_COUNTERS(X)
-#undef X
-};
 
 #define SESSION_IDENTS 64 /* identities cached; a power of two */
 #define SESSION_TEXT   256
@@ -49,31 +33,30 @@ struct block {
 	int32_t init; /* host pid of the container's init */
 	_Atomic uint32_t mode;
 	_Atomic bool ended; /* set after the last record */
-	struct counters count;
-	struct ring ring;
+	struct lane lane;
 };
 
 enum record_type { RECORD_CALL = 1, RECORD_IDENTITY };
 
-enum record_flags { RECORD_LATE = 1, RECORD_NO_IDENTITY = 2 };
+enum record_flags { RECORD_LATE = 1, RECORD_NO_IDENTITY = 2, RECORD_STARTING = 4 };
 
 struct record_call {
-	struct ring_head head;
+	struct record head;
 	uint64_t time_ns; /* CLOCK_MONOTONIC at RECV */
 	uint64_t latency_ns;
 	uint64_t seq;
 	struct seccomp_data data;
 	struct verdict verdict;
 	int32_t tid;
-	uint8_t slot; /* of the identity */
-	uint8_t done; /* enum done */
-	uint8_t mode; /* enum mode, at the decision */
+	uint8_t ident; /* which of the identities given before */
+	uint8_t done;  /* enum done */
+	uint8_t mode;  /* enum mode, at the decision */
 	uint8_t flags;
 };
 
 struct record_identity {
-	struct ring_head head;
-	uint32_t slot;
+	struct record head;
+	uint32_t ident;
 	uint32_t unused;
 	struct identity identity;
 };
