@@ -194,7 +194,7 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 /* The ContainerProcessState and its listener. asked: our hook sent it and waits for a word. */
 static int take_listener(struct handover *h, struct wire_msg *msg, bool asked, struct err *e)
 {
-	struct oci_process_state ps;
+	struct oci_process_state ps = { 0 };
 	struct answer ok = { .ok = true };
 	int r = oci_process_state_parse(msg->text, msg->len, msg->n_fds, &ps, e);
 
