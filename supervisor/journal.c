@@ -18,6 +18,7 @@
 #include "warder/own.h"
 
 #define BATCH_SIZE (64UL * 1024)
+#define DRAIN_MAX  (LANE_RING / sizeof(struct record_call)) /* more than a ring holds */
 
 struct source { /* one session, as the reader sees it */
 	struct source *next;
@@ -99,20 +100,50 @@ static void count_lost(struct journal *j, size_t done)
 		snprintf(line, sizeof line, "events cannot be written: %s", strerror(errno));
 		trouble(j, line);
 	}
-	j->torn |= done && j->batch[done - 1] != '\n';
+	j->torn |= done && j->batch[done - 1] != '\n'; /* keeps what it was if nothing got out */
 	for (size_t i = done; i < j->used; i++)
 		if (j->batch[i] == '\n')
 			atomic_fetch_add(&j->lost, 1);
 }
 
+static bool end_torn_line(struct journal *j)
+{
+	if (j->torn && write_all(j->opts.fd, "\n", 1) == 1)
+		j->torn = false;
+	return !j->torn;
+}
+
+/* Says in the events how many lines are missing before the next one; false: that failed too. */
+static bool say_lost(struct journal *j)
+{
+	uint64_t lost = atomic_load(&j->lost);
+	struct event ev = { .type = EVENT_LOST,
+			    .time_ns = clock_ns(CLOCK_REALTIME),
+			    .uid = -1,
+			    .gid = -1,
+			    .count = lost - j->lost_said };
+	char line[EVENT_LINE_MAX];
+	size_t n, done;
+
+	if (!ev.count)
+		return true;
+	n = event_format(&ev, line, sizeof line);
+	done = write_all(j->opts.fd, line, n);
+	j->torn = done && done < n;
+	if (done < n)
+		return false;
+	j->lost_said = lost;
+	trouble(j, "events are written again");
+	return true;
+}
+
 static void write_batch(struct journal *j)
 {
-	size_t done;
+	size_t done = 0;
 
-	if (j->opts.fd >= 0) {
-		if (j->torn && write_all(j->opts.fd, "\n", 1) == 1)
-			j->torn = false;
-		done = j->torn ? 0 : write_all(j->opts.fd, j->batch, j->used);
+	if (j->opts.fd >= 0 && j->used) {
+		if (end_torn_line(j) && say_lost(j))
+			done = write_all(j->opts.fd, j->batch, j->used);
 		if (done < j->used)
 			count_lost(j, done);
 	}
@@ -266,13 +297,17 @@ static void say_dropped(struct journal *j, struct source *src)
 	put_event(j, &ev);
 }
 
-/* Reads what is there now; returns whether there was anything. */
-static bool drain(struct journal *j, struct source *src)
+/* Reads at least what is there now (a busy session must not keep the others waiting), or all once
+ * it has ended; returns whether there was anything. */
+static bool drain(struct journal *j, struct source *src, bool ended)
 {
 	const struct record *h;
 	bool any = false, broken = false;
 
-	while ((h = lane_peek(&src->block->lane, &broken))) {
+	for (size_t n = 0; ended || n < DRAIN_MAX; n++) {
+		h = lane_peek(&src->block->lane, &broken);
+		if (!h)
+			break;
 		if (h->type == RECORD_CALL && h->size == sizeof(struct record_call))
 			put_call(j, src, (const struct record_call *)(const void *)h);
 		else if (h->type == RECORD_IDENTITY && h->size == sizeof(struct record_identity))
@@ -310,31 +345,6 @@ static void take_added(struct journal *j)
 	}
 }
 
-/* Says in the events how many lines are missing before this one. */
-static void say_lost(struct journal *j)
-{
-	uint64_t lost = atomic_load(&j->lost);
-	struct event ev = { .type = EVENT_LOST,
-			    .time_ns = clock_ns(CLOCK_REALTIME),
-			    .uid = -1,
-			    .gid = -1,
-			    .count = lost - j->lost_said };
-	size_t n;
-
-	if (!ev.count)
-		return;
-	n = event_format(&ev, j->batch, sizeof j->batch);
-	if (write_all(j->opts.fd, j->torn ? "\n" : "", j->torn) != j->torn)
-		return;
-	j->torn = false;
-	if (write_all(j->opts.fd, j->batch, n) != n) {
-		j->torn = true;
-		return;
-	}
-	j->lost_said = lost;
-	trouble(j, "events are written again");
-}
-
 /* One look at every session; the ended ones go. */
 static bool pass(struct journal *j)
 {
@@ -345,7 +355,7 @@ static bool pass(struct journal *j)
 	while ((src = *at)) {
 		bool ended = atomic_load(&src->block->ended); /* before the last look at the ring */
 
-		any |= drain(j, src);
+		any |= drain(j, src, ended);
 		if (!ended) {
 			at = &src->next;
 			continue;
@@ -354,10 +364,7 @@ static bool pass(struct journal *j)
 		*at = src->next;
 		free_source(src);
 	}
-	if (j->used) {
-		say_lost(j);
-		write_batch(j);
-	}
+	write_batch(j);
 	return any;
 }
 
@@ -367,6 +374,17 @@ static void tell_flushed(struct journal *j, uint64_t asked)
 	j->flushed = asked;
 	pthread_cond_broadcast(&j->flush);
 	pthread_mutex_unlock(&j->lock);
+}
+
+/* Is anything but records waiting? */
+static bool is_wanted(struct journal *j)
+{
+	bool wanted;
+
+	pthread_mutex_lock(&j->lock);
+	wanted = j->added || j->flush_asked != j->flushed || atomic_load(&j->stop);
+	pthread_mutex_unlock(&j->lock);
+	return wanted;
 }
 
 static void *run(void *arg)
@@ -393,7 +411,8 @@ static void *run(void *arg)
 		/* Sleep: whoever records after this store sees 0 and wakes us; what was recorded
 		 * before it is seen by the pass in between. */
 		atomic_store(&j->work, 0);
-		if (!pass(j) && !atomic_load(&j->stop))
+		atomic_thread_fence(memory_order_seq_cst);
+		if (!pass(j) && !is_wanted(j))
 			futex(&j->work, FUTEX_WAIT, 0);
 		atomic_store(&j->work, 1);
 		quiet = 0;
