@@ -18,6 +18,9 @@ struct commit *lane_begin(struct lane *l)
 	uint64_t current = atomic_load_explicit(&l->current, memory_order_relaxed);
 	struct commit *next = &l->commit[(current + 1) & 1];
 
+	/* A reader that sees one of these stores also sees the lane_commit() before them, and looks
+	 * again. */
+	atomic_thread_fence(memory_order_release);
 	for (int w = 0; w < LANE_N_WORDS; w++)
 		atomic_store_explicit(&next->word[w],
 				      lane_word(&l->commit[current & 1], (enum lane_word)w),
