@@ -112,6 +112,21 @@ static bool is_init(struct session *s, pid_t tid)
 	return true;
 }
 
+/* The init's root, if the init has not entered the container's yet: it still is its parent's, the
+ * runtime's. A native runtime hands over later than that, when no createContainer hook is left. */
+static bool outside_root(pid_t init, struct target_root *root)
+{
+	struct target_root of_init, of_parent;
+	struct identity id;
+
+	if (target_identity(init, 0, &id) || !id.n_parents || target_root(init, &of_init) ||
+	    target_root(id.parents[0], &of_parent) || of_init.dev != of_parent.dev ||
+	    of_init.ino != of_parent.ino)
+		return false;
+	*root = of_init;
+	return true;
+}
+
 /* A process that has not entered the container's root yet: a createContainer hook. */
 static bool is_outside(struct session *s, pid_t tid)
 {
@@ -167,7 +182,9 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 	}
 	if (notify_valid(s->listener, slot->notif.id))
 		slot->flags |= RECORD_LATE;
-	if (put_identity(s, next, n, &id) && !slot->flags) {
+	if (!put_identity(s, next, n, &id)) {
+		slot->flags |= RECORD_NO_IDENTITY;
+	} else if (!slot->flags) {
 		ident->tid = tid;
 		ident->until_ns = slot->time_ns + IDENT_TTL_NS;
 	}
@@ -341,22 +358,39 @@ static void release_records(void *ctx)
 	release(ctx);
 }
 
+/* The next call. -EINTR, -ENOENT (a caller that is gone): try again; anything else ends the
+ * session: -EPIPE when all tasks have gone. */
+static int receive(struct session *s, struct seccomp_notif *n)
+{
+	int r = s->poll_first ? notify_poll(s->listener, -1) : 1;
+
+	if (r < 0)
+		return r;
+	r = notify_recv(s->listener, n);
+	return r == -ENOENT && notify_poll(s->listener, 0) == -EPIPE ? -EPIPE : r;
+}
+
+/* Of all signals only the one that ends a blocked RECV is for this thread, whatever mask it got. */
+static void take_wake_signal_only(void)
+{
+	sigset_t set;
+
+	sigfillset(&set);
+	sigdelset(&set, SIGUSR2);
+	pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
 static void *run(void *arg)
 {
 	struct session *s = arg;
 	struct slot *slot = &s->block->lane.slot;
-	int r;
+	int r = 0;
 
-	while (!atomic_load(&s->stop)) {
-		if (s->poll_first && notify_poll(s->listener, -1) == -EPIPE)
-			break;
-		r = notify_recv(s->listener, &slot->notif);
-		if (!r) {
+	take_wake_signal_only();
+	while (!atomic_load(&s->stop) && (!r || r == -EINTR || r == -ENOENT)) {
+		r = receive(s, &slot->notif);
+		if (!r)
 			serve(s, slot);
-		} else if (r != -EINTR && (r != -ENOENT || notify_poll(s->listener, 0) == -EPIPE)) {
-			break;
-		} else if (r != -EINTR && r != -ENOENT)
-			break;
 	}
 	close(s->listener);
 	s->listener = -1;
@@ -437,7 +471,7 @@ int session_start(const struct session_opts *o, int listener, struct session **o
 	s->poll_first = o->poll_first;
 	s->init = o->init;
 	s->starting = o->starting && o->init > 0;
-	s->has_start_root = s->starting && !target_root(o->init, &s->start_root);
+	s->has_start_root = s->starting && outside_root(o->init, &s->start_root);
 	s->on_end = o->on_end;
 	s->on_free = o->on_free;
 	s->ctx = o->ctx;
@@ -456,6 +490,8 @@ int session_start(const struct session_opts *o, int listener, struct session **o
 	if (r) { /* the journal lets go of what it was given */
 		s->on_free = NULL;
 		atomic_store(&s->block->ended, true);
+		if (s->journal)
+			journal_wake(s->journal);
 		release(s);
 		return r;
 	}

@@ -9,7 +9,7 @@
  *
  * Starting (DESIGN section 4): until the init's thread group makes its first execve or execveat,
  * its calls are the runtime's own and are let through; so are those of processes whose root is
- * still the one the init had at the hand-over (createContainer hooks). */
+ * still the one the init had at the hand-over, if that was its parent's (createContainer hooks). */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
