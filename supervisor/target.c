@@ -23,9 +23,11 @@ static int open_task(pid_t tid)
 	return fd < 0 ? -(errno == ENOENT ? ESRCH : errno) : fd;
 }
 
+/* Whole lines only: half a number is worse than none. */
 static int read_file(int dir, const char *name, char *buf, size_t size)
 {
 	auto_fd fd = openat(dir, name, O_RDONLY | O_CLOEXEC);
+	char *end;
 	ssize_t n;
 
 	if (fd < 0)
@@ -34,6 +36,9 @@ static int read_file(int dir, const char *name, char *buf, size_t size)
 	if (n <= 0)
 		return n ? -errno : -ESRCH;
 	buf[n] = 0;
+	end = strrchr(buf, '\n');
+	if (end)
+		end[1] = 0;
 	return 0;
 }
 
