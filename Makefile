@@ -5,8 +5,8 @@
 LIB        := err failpoint opt json names profile policy bpf filter decide notify wire oci ask event \
               inject inject_$(ARCH)
 HOOK       := main install
-SESSION    := lane target journal session
-SUPERVISOR := $(SESSION) log config policies listener supervisor main
+SESSION    := lane target arena policies journal session
+SUPERVISOR := $(SESSION) log config listener worker scribe keeper main
 CLI        := main run policy doctor
 
 VERSION := 0.1.0

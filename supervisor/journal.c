@@ -3,13 +3,11 @@
 #include "journal.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,48 +16,25 @@
 #include "warder/own.h"
 
 #define BATCH_SIZE (64UL * 1024)
-#define DRAIN_MAX  (LANE_RING / sizeof(struct record_call)) /* more than a ring holds */
 
 struct source { /* one session, as the reader sees it */
-	struct source *next;
 	struct block *block;
-	const struct decide *decide;
-	void (*release)(void *ctx);
-	void *ctx;
-	uint64_t dropped_said, last_seq;
+	const struct compiled *compiled; /* NULL: its policy cannot be read any more */
+	uint64_t cursor;
+	bool ended; /* all of it is in the batch */
 	struct identity *idents[SESSION_IDENTS];
 };
 
 struct journal {
 	struct journal_opts opts;
 	pthread_t thread;
-	pthread_mutex_t lock; /* for `added`, `flushed` */
-	pthread_cond_t flush;
-	struct source *added; /* not seen by the thread yet */
-	struct source *sources;
-	uint64_t flush_asked, flushed;
-	_Atomic uint32_t work; /* futex: 0: the thread sleeps until it is set */
+	struct source *sources[ARENA_SESSIONS];
 	_Atomic bool stop;
-	_Atomic uint64_t lost;
-	uint64_t lost_said;
-	size_t used;
+	uint64_t lost, lost_said;
 	bool torn; /* the last write ended in the middle of a line */
+	size_t used;
 	char batch[BATCH_SIZE];
 };
-
-static long futex(_Atomic uint32_t *word, int op, uint32_t value)
-{
-	return syscall(SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, NULL, NULL, 0);
-}
-
-void journal_wake(struct journal *j)
-{
-	atomic_thread_fence(memory_order_seq_cst); /* the record before the look at `work` */
-	if (atomic_load_explicit(&j->work, memory_order_relaxed))
-		return;
-	if (!atomic_exchange(&j->work, 1))
-		futex(&j->work, FUTEX_WAKE, 1);
-}
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -96,14 +71,15 @@ static void count_lost(struct journal *j, size_t done)
 {
 	char line[128];
 
-	if (atomic_load(&j->lost) == j->lost_said) {
+	if (j->lost == j->lost_said) {
 		snprintf(line, sizeof line, "events cannot be written: %s", strerror(errno));
 		trouble(j, line);
 	}
 	j->torn |= done && j->batch[done - 1] != '\n'; /* keeps what it was if nothing got out */
 	for (size_t i = done; i < j->used; i++)
 		if (j->batch[i] == '\n')
-			atomic_fetch_add(&j->lost, 1);
+			j->lost++;
+	atomic_store(&j->opts.arena->lost, j->lost);
 }
 
 static bool end_torn_line(struct journal *j)
@@ -116,12 +92,11 @@ static bool end_torn_line(struct journal *j)
 /* Says in the events how many lines are missing before the next one; false: that failed too. */
 static bool say_lost(struct journal *j)
 {
-	uint64_t lost = atomic_load(&j->lost);
 	struct event ev = { .type = EVENT_LOST,
 			    .time_ns = clock_ns(CLOCK_REALTIME),
 			    .uid = -1,
 			    .gid = -1,
-			    .count = lost - j->lost_said };
+			    .count = j->lost - j->lost_said };
 	char line[EVENT_LINE_MAX];
 	size_t n, done;
 
@@ -132,7 +107,7 @@ static bool say_lost(struct journal *j)
 	j->torn = done && done < n;
 	if (done < n)
 		return false;
-	j->lost_said = lost;
+	j->lost_said = j->lost;
 	trouble(j, "events are written again");
 	return true;
 }
@@ -178,7 +153,7 @@ static void event_of_source(const struct source *src, struct event *ev, enum eve
 	ev->name = or_null(b->name);
 	ev->pod = or_null(b->pod);
 	ev->namespace = or_null(b->namespace);
-	ev->policy = or_null(b->policy);
+	ev->policy = src->compiled ? src->compiled->policy->name : NULL;
 	ev->mode = mode_word((enum mode)atomic_load(&b->mode));
 	ev->pid = b->init;
 	ev->uid = ev->gid = -1;
@@ -263,8 +238,10 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 	ev.done = r->done;
 	if (r->verdict.act == ACT_ERRNO)
 		ev.error = names_errno_name(r->verdict.errnum);
-	ev.rule = decide_why(src->decide, r->verdict);
-	ev.message = decide_message(src->decide, r->verdict);
+	if (src->compiled) {
+		ev.rule = decide_why(src->compiled->decide, r->verdict);
+		ev.message = decide_message(src->compiled->decide, r->verdict);
+	}
 	ev.latency_ns = r->latency_ns;
 	put_event(j, &ev);
 }
@@ -282,216 +259,176 @@ static void keep_identity(struct source *src, const struct record_identity *r)
 	}
 }
 
-static void say_dropped(struct journal *j, struct source *src)
+static void say_dropped(struct journal *j, struct source *src, uint64_t dropped)
 {
-	uint64_t words[LANE_N_WORDS], dropped;
 	struct event ev;
 
-	lane_read(&src->block->lane, words);
-	dropped = words[LANE_dropped];
-	if (dropped == src->dropped_said)
+	if (dropped == src->block->dropped_said)
 		return;
 	event_of_source(src, &ev, EVENT_LOST);
-	ev.count = dropped - src->dropped_said;
-	src->dropped_said = dropped;
+	ev.count = dropped - src->block->dropped_said;
+	src->block->dropped_said = dropped;
 	put_event(j, &ev);
 }
 
-/* Reads at least what is there now (a busy session must not keep the others waiting), or all once
- * it has ended; returns whether there was anything. */
-static bool drain(struct journal *j, struct source *src, bool ended)
+/* Reads what is there now; returns whether there was anything. */
+static bool drain(struct journal *j, struct source *src)
 {
-	const struct record *h;
-	bool any = false, broken = false;
+	const struct lane *l = &src->block->lane;
+	uint64_t words[LANE_N_WORDS], start = src->cursor;
+	const struct record *r;
+	bool broken = false;
 
-	for (size_t n = 0; ended || n < DRAIN_MAX; n++) {
-		h = lane_peek(&src->block->lane, &broken);
-		if (!h)
-			break;
-		if (h->type == RECORD_CALL && h->size == sizeof(struct record_call))
-			put_call(j, src, (const struct record_call *)(const void *)h);
-		else if (h->type == RECORD_IDENTITY && h->size == sizeof(struct record_identity))
-			keep_identity(src, (const struct record_identity *)(const void *)h);
-		lane_next(&src->block->lane, h);
-		any = true;
+	lane_read(l, words);
+	while ((r = lane_next(l, words[LANE_head], &src->cursor, &broken))) {
+		if (r->type == RECORD_CALL && r->size == sizeof(struct record_call))
+			put_call(j, src, (const struct record_call *)(const void *)r);
+		else if (r->type == RECORD_IDENTITY && r->size == sizeof(struct record_identity))
+			keep_identity(src, (const struct record_identity *)(const void *)r);
 	}
 	if (broken)
 		trouble(j, "a session's ring was damaged and has been emptied");
-	say_dropped(j, src);
-	return any;
+	say_dropped(j, src, words[LANE_dropped]);
+	return src->cursor != start;
 }
 
-static void free_source(struct source *src)
+/* A block that was not there at the last pass. */
+static struct source *meet(struct journal *j, struct block *b)
+{
+	struct source *src = calloc(1, sizeof *src);
+	struct err e;
+
+	if (!src) {
+		trouble(j, "out of memory: a session's events wait");
+		return NULL;
+	}
+	src->block = b;
+	if (policies_at(j->opts.policies, b->policy, &src->compiled, &e))
+		trouble(j, e.msg);
+	src->cursor = atomic_load(&b->lane.tail);
+	if (!b->announced)
+		put_session_event(j, src, EVENT_SESSION_START);
+	b->announced = 1;
+	return src;
+}
+
+static void part(struct journal *j, struct source *src)
 {
 	for (size_t i = 0; i < ARRAY_LEN(src->idents); i++)
 		free(src->idents[i]);
-	src->release(src->ctx);
+	policies_put(j->opts.policies, src->compiled);
+	arena_give(src->block);
 	free(src);
 }
 
-static void take_added(struct journal *j)
+static bool visit(struct journal *j, uint32_t index)
 {
-	struct source *src, *next;
+	struct block *b = &j->opts.arena->blocks[index];
+	struct source **src = &j->sources[index];
+	uint32_t state = atomic_load(&b->state); /* before the last look at its records */
+	bool any;
 
-	pthread_mutex_lock(&j->lock);
-	src = j->added;
-	j->added = NULL;
-	pthread_mutex_unlock(&j->lock);
-	for (; src; src = next) {
-		next = src->next;
-		src->next = j->sources;
-		j->sources = src;
-		put_session_event(j, src, EVENT_SESSION_START);
+	if (state != BLOCK_LIVE && state != BLOCK_ENDED)
+		return false;
+	if (!*src && !(*src = meet(j, b)))
+		return false;
+	any = drain(j, *src);
+	(*src)->ended = state == BLOCK_ENDED;
+	if ((*src)->ended)
+		put_session_event(j, *src, EVENT_SESSION_END);
+	return any || state == BLOCK_ENDED;
+}
+
+/* After the lines are written: the records' room is free, ended sessions go. */
+static void settle(struct journal *j, struct source **src)
+{
+	if (!*src)
+		return;
+	lane_free_to(&(*src)->block->lane, (*src)->cursor);
+	if ((*src)->ended) {
+		part(j, *src);
+		*src = NULL;
 	}
 }
 
-/* One look at every session; the ended ones go. */
-static bool pass(struct journal *j)
+/* One look at every session; returns whether there was anything. */
+static bool pass(void *ctx)
 {
-	struct source **at = &j->sources, *src;
+	struct journal *j = ctx;
+	uint32_t high = atomic_load(&j->opts.arena->high);
 	bool any = false;
 
-	take_added(j);
-	while ((src = *at)) {
-		bool ended = atomic_load(&src->block->ended); /* before the last look at the ring */
-
-		any |= drain(j, src, ended);
-		if (!ended) {
-			at = &src->next;
-			continue;
-		}
-		put_session_event(j, src, EVENT_SESSION_END);
-		*at = src->next;
-		free_source(src);
-	}
+	for (uint32_t i = 0; i < high; i++)
+		any |= visit(j, i);
 	write_batch(j);
-	return any;
+	for (uint32_t i = 0; any && i < high; i++)
+		settle(j, &j->sources[i]);
+	return any || atomic_load(&j->stop);
 }
 
-static void tell_flushed(struct journal *j, uint64_t asked)
+void journal_run(struct journal *j)
 {
-	pthread_mutex_lock(&j->lock);
-	j->flushed = asked;
-	pthread_cond_broadcast(&j->flush);
-	pthread_mutex_unlock(&j->lock);
-}
-
-/* Is anything but records waiting? */
-static bool is_wanted(struct journal *j)
-{
-	bool wanted;
-
-	pthread_mutex_lock(&j->lock);
-	wanted = j->added || j->flush_asked != j->flushed || atomic_load(&j->stop);
-	pthread_mutex_unlock(&j->lock);
-	return wanted;
-}
-
-static void *run(void *arg)
-{
-	struct journal *j = arg;
-	struct timespec nap = { 0, JOURNAL_NAP_MS * 1000000L };
+	const struct timespec nap = { 0, JOURNAL_NAP_MS * 1000000L };
 	int quiet = 0;
+	bool stop;
 
-	for (;;) {
-		bool stop = atomic_load(&j->stop);
-		uint64_t asked;
-
-		pthread_mutex_lock(&j->lock);
-		asked = j->flush_asked;
-		pthread_mutex_unlock(&j->lock);
+	do {
+		stop = atomic_load(&j->stop);
 		quiet = pass(j) ? 0 : quiet + 1;
-		tell_flushed(j, asked);
-		if (stop)
-			return NULL;
-		if (quiet * JOURNAL_NAP_MS < JOURNAL_IDLE_MS) {
+		if (!stop && quiet * JOURNAL_NAP_MS < JOURNAL_IDLE_MS)
 			nanosleep(&nap, NULL);
-			continue;
+		if (!stop && quiet * JOURNAL_NAP_MS >= JOURNAL_IDLE_MS) {
+			arena_sleep(j->opts.arena, pass, j);
+			quiet = 0;
 		}
-		/* Sleep: whoever records after this store sees 0 and wakes us; what was recorded
-		 * before it is seen by the pass in between. */
-		atomic_store(&j->work, 0);
-		atomic_thread_fence(memory_order_seq_cst);
-		if (!pass(j) && !is_wanted(j))
-			futex(&j->work, FUTEX_WAIT, 0);
-		atomic_store(&j->work, 1);
-		quiet = 0;
-	}
+	} while (!stop);
+}
+
+void journal_stop(struct journal *j)
+{
+	atomic_store(&j->stop, true);
+	arena_wake(j->opts.arena);
 }
 
 int journal_new(const struct journal_opts *o, struct journal **out, struct err *e)
 {
 	struct journal *j = calloc(1, sizeof *j);
-	int r;
 
 	if (!j)
 		return err_set(e, ENOMEM, "make the journal");
 	j->opts = *o;
-	atomic_store(&j->work, 1);
-	pthread_mutex_init(&j->lock, NULL);
-	pthread_cond_init(&j->flush, NULL);
-	r = pthread_create(&j->thread, NULL, run, j);
-	if (r) {
-		free(j);
-		return err_set(e, r, "start the journal's thread");
-	}
+	atomic_fetch_add(&o->arena->readers, 1);
 	*out = j;
 	return 0;
 }
 
 void journal_free(struct journal *j)
 {
-	struct source *src;
-
-	if (!j)
-		return;
-	atomic_store(&j->stop, true);
-	atomic_store(&j->work, 0);
-	journal_wake(j);
-	pthread_join(j->thread, NULL);
-	while ((src = j->sources)) {
-		j->sources = src->next;
-		free_source(src);
+	for (uint32_t i = 0; j && i < ARENA_SESSIONS; i++) {
+		for (size_t k = 0; j->sources[i] && k < SESSION_IDENTS; k++)
+			free(j->sources[i]->idents[k]);
+		if (j->sources[i])
+			policies_put(j->opts.policies, j->sources[i]->compiled);
+		free(j->sources[i]);
 	}
-	pthread_cond_destroy(&j->flush);
-	pthread_mutex_destroy(&j->lock);
 	free(j);
 }
 
-int journal_add(struct journal *j, struct block *b, const struct decide *decide,
-		void (*release)(void *ctx), void *ctx, struct err *e)
+static void *run_thread(void *arg)
 {
-	struct source *src = calloc(1, sizeof *src);
-
-	if (!src)
-		return err_set(e, ENOMEM, "follow a session");
-	src->block = b;
-	src->decide = decide;
-	src->release = release;
-	src->ctx = ctx;
-	pthread_mutex_lock(&j->lock);
-	src->next = j->added;
-	j->added = src;
-	pthread_mutex_unlock(&j->lock);
-	journal_wake(j);
-	return 0;
+	journal_run(arg);
+	return NULL;
 }
 
-void journal_flush(struct journal *j)
+int journal_start(struct journal *j, struct err *e)
 {
-	uint64_t mine;
+	int r = pthread_create(&j->thread, NULL, run_thread, j);
 
-	pthread_mutex_lock(&j->lock);
-	mine = ++j->flush_asked;
-	pthread_mutex_unlock(&j->lock);
-	journal_wake(j);
-	pthread_mutex_lock(&j->lock);
-	while (j->flushed < mine)
-		pthread_cond_wait(&j->flush, &j->lock);
-	pthread_mutex_unlock(&j->lock);
+	return r ? err_set(e, r, "start the journal's thread") : 0;
 }
 
-uint64_t journal_lost(const struct journal *j)
+void journal_finish(struct journal *j)
 {
-	return atomic_load(&j->lost);
+	journal_stop(j);
+	pthread_join(j->thread, NULL);
 }

@@ -8,9 +8,18 @@
 const char *const lane_word_names[LANE_N_WORDS] = { LANE_WORDS(X) };
 #undef X
 
-static struct record *at(struct lane *l, uint64_t pos)
+static const struct record *at(const struct lane *l, uint64_t pos)
 {
-	return (struct record *)(void *)&l->ring[pos & (LANE_RING - 1)];
+	return (const struct record *)(const void *)&l->ring[pos & (LANE_RING - 1)];
+}
+
+static struct record *put(struct lane *l, uint64_t pos, uint32_t type, uint32_t size)
+{
+	struct record *r = (struct record *)(void *)&l->ring[pos & (LANE_RING - 1)];
+
+	r->size = size;
+	r->type = type;
+	return r;
 }
 
 struct commit *lane_begin(struct lane *l)
@@ -34,23 +43,16 @@ void *lane_reserve(struct lane *l, struct commit *next, uint32_t type, uint32_t 
 	uint64_t tail = atomic_load_explicit(&l->tail, memory_order_acquire);
 	uint32_t to_end = LANE_RING - (uint32_t)(head & (LANE_RING - 1));
 	uint32_t filler = 0;
-	struct record *r;
 
 	size = (size + 7U) & ~7U;
 	if (size > to_end)
 		filler = to_end;
 	if (size > LANE_RING / 4 || head - tail + filler + size > LANE_RING)
 		return NULL;
-	if (filler) {
-		r = at(l, head);
-		r->size = filler;
-		r->type = LANE_FILLER;
-	}
-	r = at(l, head + filler);
-	r->size = size;
-	r->type = type;
+	if (filler)
+		put(l, head, LANE_FILLER, filler);
 	lane_add(next, LANE_head, filler + size);
-	return r;
+	return put(l, head + filler, type, size);
 }
 
 void lane_commit(struct lane *l)
@@ -74,34 +76,21 @@ void lane_read(const struct lane *l, uint64_t out[LANE_N_WORDS])
 	} while (before != after);
 }
 
-const struct record *lane_peek(struct lane *l, bool *broken)
+const struct record *lane_next(const struct lane *l, uint64_t head, uint64_t *cursor, bool *broken)
 {
-	uint64_t words[LANE_N_WORDS], head;
+	while (*cursor != head) {
+		const struct record *r = at(l, *cursor);
+		uint32_t to_end = LANE_RING - (uint32_t)(*cursor & (LANE_RING - 1));
 
-	lane_read(l, words);
-	head = words[LANE_head];
-	for (;;) {
-		uint64_t tail = atomic_load_explicit(&l->tail, memory_order_relaxed);
-		uint32_t to_end = LANE_RING - (uint32_t)(tail & (LANE_RING - 1));
-		const struct record *r = at(l, tail);
-
-		if (head == tail)
-			return NULL;
-		if (head - tail > LANE_RING || r->size < sizeof *r || r->size % 8 ||
-		    r->size > head - tail || r->size > to_end) {
+		if (head - *cursor > LANE_RING || r->size < sizeof *r || r->size % 8 ||
+		    r->size > head - *cursor || r->size > to_end) {
 			*broken = true;
-			atomic_store_explicit(&l->tail, head, memory_order_release);
+			*cursor = head;
 			return NULL;
 		}
+		*cursor += r->size;
 		if (r->type != LANE_FILLER)
 			return r;
-		lane_next(l, r);
 	}
-}
-
-void lane_next(struct lane *l, const struct record *r)
-{
-	uint64_t tail = atomic_load_explicit(&l->tail, memory_order_relaxed);
-
-	atomic_store_explicit(&l->tail, tail + r->size, memory_order_release);
+	return NULL;
 }

@@ -94,7 +94,11 @@ void lane_commit(struct lane *l);
 /* Anyone: the last commit, whole. */
 void lane_read(const struct lane *l, uint64_t out[LANE_N_WORDS]);
 
-/* Reader: the oldest record, NULL if there is none (or the ring is damaged, then it is emptied and
- * *broken set). It stays until lane_next(). */
-const struct record *lane_peek(struct lane *l, bool *broken);
-void lane_next(struct lane *l, const struct record *r);
+/* Reader: the next record from *cursor on, below head (a word of lane_read()); NULL: none (or the
+ * ring is damaged: then *cursor is head and *broken set). *cursor moves past it. */
+const struct record *lane_next(const struct lane *l, uint64_t head, uint64_t *cursor, bool *broken);
+/* Everything before cursor is dealt with: its room is the writer's again. */
+static inline void lane_free_to(struct lane *l, uint64_t cursor)
+{
+	atomic_store_explicit(&l->tail, cursor, memory_order_release);
+}

@@ -10,16 +10,16 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "supervisor.h"
 #include "warder/ask.h"
 #include "warder/notify.h"
 #include "warder/oci.h"
 #include "warder/own.h"
 #include "warder/wire.h"
+#include "worker.h"
 
 struct handover {
 	struct handover *next;
-	struct supervisor *sv;
+	struct worker *worker;
 	pthread_t thread;
 	int sock;
 	_Atomic bool ended;
@@ -76,21 +76,23 @@ static int choose(struct handover *h, const struct choice *want, bool caps_known
 	struct policies_key key = { .caps_known = caps_known, .caps = caps };
 	const struct compiled *c = NULL;
 	enum mode mode;
-	int r = config_choose_policy(h->sv->config, want, &key.name, e);
+	int r = config_choose_policy(h->worker->config, want, &key.name, e);
 
 	if (!r)
-		r = policies_get(h->sv->policies, &key, &c, &warn, e);
+		r = policies_load(h->worker->policies, h->worker->config->policies, &key, &c, &warn,
+				  e);
 	if (r)
 		return r;
-	r = config_choose_mode(h->sv->config, want, c->policy->mode, &mode, e);
+	r = config_choose_mode(h->worker->config, want, c->policy->mode, &mode, e);
 	if (!r && mode == MODE_RECORD) {
-		compiled_put(c);
+		policies_put(h->worker->policies, c);
 		c = NULL;
 		key.notify_all = true;
-		r = policies_get(h->sv->policies, &key, &c, &warn, e);
+		r = policies_load(h->worker->policies, h->worker->config->policies, &key, &c, &warn,
+				  e);
 	}
 	if (r) {
-		compiled_put(c);
+		policies_put(h->worker->policies, c);
 		return r;
 	}
 	h->compiled = c;
@@ -170,20 +172,22 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 {
 	struct json_object *notes = ps->state.annotations;
 	const struct newcomer n = {
-		.id = ps->state.id,
-		.name = first_annotation(notes, name_keys),
-		.pod = first_annotation(notes, pod_keys),
-		.namespace = first_annotation(notes, namespace_keys),
-		.policy = h->policy,
+		.start = { .id = ps->state.id,
+			   .name = first_annotation(notes, name_keys),
+			   .pod = first_annotation(notes, pod_keys),
+			   .namespace = first_annotation(notes, namespace_keys),
+			   .policy = h->compiled->index,
+			   .mode = h->mode,
+			   .init = ps->pid,
+			   .starting = true,
+			   .listener = *listener },
 		.compiled = h->compiled,
-		.mode = h->mode,
-		.init = ps->pid,
 	};
 	int r;
 
 	if (!notify_is_listener(*listener))
 		return err_set(e, EINVAL, "the descriptor is no seccomp listener");
-	r = supervisor_add(h->sv, &n, *listener, e);
+	r = worker_add(h->worker, &n, e);
 	if (!r) {
 		*listener = -1;
 		h->compiled = NULL;
@@ -246,25 +250,25 @@ static void *run(void *arg)
 
 	if (r && r != -ENODATA)
 		log_say("%s refused: %s", h->who, e.msg);
-	compiled_put(h->compiled);
+	policies_put(h->worker->policies, h->compiled);
 	shutdown(h->sock, SHUT_RDWR);
 	atomic_store(&h->ended, true);
-	eventfd_write(h->sv->wake, 1);
+	eventfd_write(h->worker->wake, 1);
 	return NULL;
 }
 
-bool listener_full(struct supervisor *sv)
+bool listener_full(struct worker *w)
 {
 	int n = 0;
 
-	pthread_mutex_lock(&sv->lock);
-	for (struct handover *h = sv->handovers; h; h = h->next)
+	pthread_mutex_lock(&w->lock);
+	for (struct handover *h = w->handovers; h; h = h->next)
 		n++;
-	pthread_mutex_unlock(&sv->lock);
+	pthread_mutex_unlock(&w->lock);
 	return n >= LISTENER_MAX;
 }
 
-void listener_accept(struct supervisor *sv)
+void listener_accept(struct worker *w)
 {
 	struct handover *h = calloc(1, sizeof *h);
 	int r;
@@ -273,21 +277,21 @@ void listener_accept(struct supervisor *sv)
 		log_say("a hand-over refused: out of memory");
 		return;
 	}
-	h->sock = accept4(sv->listener, NULL, NULL, SOCK_CLOEXEC);
+	h->sock = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (h->sock < 0) {
 		free(h);
 		return;
 	}
-	h->sv = sv;
-	h->deadline = wire_deadline(sv->config->timeout_ns);
+	h->worker = w;
+	h->deadline = wire_deadline(w->config->timeout_ns);
 	snprintf(h->who, sizeof h->who, "a hand-over");
-	pthread_mutex_lock(&sv->lock);
+	pthread_mutex_lock(&w->lock);
 	r = pthread_create(&h->thread, NULL, run, h);
 	if (!r) {
-		h->next = sv->handovers;
-		sv->handovers = h;
+		h->next = w->handovers;
+		w->handovers = h;
 	}
-	pthread_mutex_unlock(&sv->lock);
+	pthread_mutex_unlock(&w->lock);
 	if (r) {
 		log_say("a hand-over refused: no thread: %s", strerror(r));
 		close(h->sock);
@@ -295,12 +299,12 @@ void listener_accept(struct supervisor *sv)
 	}
 }
 
-static void join_some(struct supervisor *sv, bool all)
+static void join_some(struct worker *w, bool all)
 {
 	struct handover **at, *h, *gone = NULL;
 
-	pthread_mutex_lock(&sv->lock);
-	at = &sv->handovers;
+	pthread_mutex_lock(&w->lock);
+	at = &w->handovers;
 	while ((h = *at)) {
 		if (!all && !atomic_load(&h->ended)) {
 			at = &h->next;
@@ -312,7 +316,7 @@ static void join_some(struct supervisor *sv, bool all)
 		h->next = gone;
 		gone = h;
 	}
-	pthread_mutex_unlock(&sv->lock);
+	pthread_mutex_unlock(&w->lock);
 	while ((h = gone)) {
 		gone = h->next;
 		pthread_join(h->thread, NULL);
@@ -321,12 +325,12 @@ static void join_some(struct supervisor *sv, bool all)
 	}
 }
 
-void listener_reap(struct supervisor *sv)
+void listener_reap(struct worker *w)
 {
-	join_some(sv, false);
+	join_some(w, false);
 }
 
-void listener_stop(struct supervisor *sv)
+void listener_stop(struct worker *w)
 {
-	join_some(sv, true);
+	join_some(w, true);
 }

@@ -8,11 +8,11 @@
 #pragma once
 #include <stdbool.h>
 
-struct supervisor;
+struct worker;
 
 #define LISTENER_MAX 64
 
-bool listener_full(struct supervisor *sv);
-void listener_accept(struct supervisor *sv);
-void listener_reap(struct supervisor *sv); /* joins the threads that have ended */
-void listener_stop(struct supervisor *sv); /* ends all connections, waits for their threads */
+bool listener_full(struct worker *w);
+void listener_accept(struct worker *w);
+void listener_reap(struct worker *w); /* joins the threads that have ended */
+void listener_stop(struct worker *w); /* ends all connections, waits for their threads */

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* main.c - warderd: options, configuration, then supervisor_run(). */
+/* main.c - warderd: options, configuration, then keeper_run(). */
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "config.h"
+#include "keeper.h"
 #include "log.h"
-#include "supervisor.h"
+
 #include "warder/names.h"
 #include "warder/opt.h"
 
@@ -85,18 +84,6 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 	return r;
 }
 
-/* Before any thread is made: all of them inherit the mask. */
-static void block_signals(void)
-{
-	sigset_t set;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
-}
-
 /* Each session holds a descriptor. */
 static void raise_descriptors(void)
 {
@@ -106,36 +93,6 @@ static void raise_descriptors(void)
 		l.rlim_cur = l.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &l);
 	}
-}
-
-static int say_ready(const struct options *o, const struct config *c, struct err *e)
-{
-	int fd = (int)o->ready_fd;
-
-	log_say("ready: listening on %s", c->socket);
-	if (o->ready_fd == NO_FD)
-		return 0;
-	if (write(fd, "\n", 1) != 1)
-		return err_set(e, errno, "--ready-fd %d", fd);
-	close(fd);
-	return 0;
-}
-
-static int serve(const struct options *o, struct config *c, struct err *e)
-{
-	struct supervisor sv;
-	int r;
-
-	block_signals();
-	raise_descriptors();
-	names_init();
-	r = supervisor_open(&sv, c, e);
-	if (!r)
-		r = say_ready(o, c, e);
-	if (!r)
-		r = supervisor_run(&sv, e);
-	supervisor_close(&sv);
-	return r;
 }
 
 int main(int argc, char **argv)
@@ -151,8 +108,11 @@ int main(int argc, char **argv)
 		return 0;
 	if (!r)
 		r = apply(&o, &c, &e);
-	if (!r)
-		r = serve(&o, &c, &e);
+	if (!r) {
+		raise_descriptors();
+		names_init();
+		r = keeper_run(&c, o.ready_fd == NO_FD ? -1 : (int)o.ready_fd, &e);
+	}
 	if (r)
 		log_say("%s", e.msg);
 	config_fini(&c);

@@ -3,113 +3,67 @@
 #include "policies.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "warder/own.h"
 
-#define POLICIES_CACHED 32
-
-struct entry {
-	struct compiled compiled; /* first: compiled_put() gets this address */
-	_Atomic int refs;
-	struct entry *next;
-	char name[POLICY_NAME_MAX];
-	bool caps_known, notify_all;
-	uint64_t caps;
-	struct stat st;
+struct entry {                    /* this process's side of one text */
+	struct compiled compiled; /* .policy NULL: not compiled here */
+	uint32_t generation;
+	int refs;
+	uint64_t used_at; /* for the choice of one to forget */
 };
 
 struct policies {
 	pthread_mutex_t lock;
-	struct entry *entries; /* newest first; each holds one reference */
-	char *dir;
+	struct arena *arena;
+	uint64_t uses;
+	struct entry entries[ARENA_POLICIES];
 };
 
-static struct entry *entry_of(const struct compiled *c)
-{
-	return (struct entry *)(uintptr_t)c;
-}
-
-const struct compiled *compiled_hold(const struct compiled *c)
-{
-	atomic_fetch_add(&entry_of(c)->refs, 1);
-	return c;
-}
-
-void compiled_put(const struct compiled *c)
-{
-	struct entry *entry = c ? entry_of(c) : NULL;
-
-	if (!entry || atomic_fetch_sub(&entry->refs, 1) != 1)
-		return;
-	decide_free(entry->compiled.decide);
-	filter_fini(&entry->compiled.filter);
-	policy_free(entry->compiled.policy);
-	free(entry);
-}
-
-int policies_new(const char *dir, struct policies **out, struct err *e)
+int policies_new(struct arena *a, struct policies **out, struct err *e)
 {
 	struct policies *p = calloc(1, sizeof *p);
 
-	if (!p || !(p->dir = strdup(dir))) {
-		free(p);
+	if (!p)
 		return err_set(e, ENOMEM, "make the table of policies");
-	}
 	pthread_mutex_init(&p->lock, NULL);
+	p->arena = a;
 	*out = p;
 	return 0;
 }
 
+static void forget(struct entry *entry)
+{
+	decide_free(entry->compiled.decide);
+	filter_fini(&entry->compiled.filter);
+	policy_free(entry->compiled.policy);
+	memset(&entry->compiled, 0, sizeof entry->compiled);
+}
+
 void policies_free(struct policies *p)
 {
-	struct entry *entry;
-
 	if (!p)
 		return;
-	while ((entry = p->entries)) {
-		p->entries = entry->next;
-		compiled_put(&entry->compiled);
-	}
+	for (size_t i = 0; i < ARENA_POLICIES; i++)
+		forget(&p->entries[i]);
 	pthread_mutex_destroy(&p->lock);
-	free(p->dir);
 	free(p);
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
+static int resolve_and_build(const struct policy_text *t, struct compiled *c, struct err *e)
 {
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-	       a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
-static struct entry *find(struct policies *p, const struct policies_key *key, const struct stat *st)
-{
-	for (struct entry *n = p->entries; n; n = n->next)
-		if (!strcmp(n->name, key->name) && n->caps_known == key->caps_known &&
-		    n->caps == key->caps && n->notify_all == key->notify_all &&
-		    same_file(&n->st, st))
-			return n;
-	return NULL;
-}
-
-static int compile(const struct policies_key *key, struct compiled *c, struct err *e)
-{
-	struct filter_opts opts = { .notify_all = key->notify_all };
+	struct filter_opts opts = { .notify_all = t->notify_all };
 	struct ruleset rules;
 	struct host host;
 	int r;
 
 	host_init(&host);
-	host.caps_known = key->caps_known;
-	host.caps = key->caps;
+	host.caps_known = t->caps_known;
+	host.caps = t->caps;
 	r = profile_resolve(c->policy->profile, &host, &rules, e);
 	if (r)
 		return r;
@@ -120,75 +74,165 @@ static int compile(const struct policies_key *key, struct compiled *c, struct er
 	return r;
 }
 
-static int add(struct policies *p, const struct policies_key *key, const struct stat *st,
-	       struct entry **out, const struct warn *w, struct err *e)
+/* Compiles the text at index; on failure the entry is as before. */
+static int compile(struct policies *p, uint32_t index, const struct warn *w, struct err *e)
 {
-	struct entry *entry = calloc(1, sizeof *entry);
+	const struct policy_text *t = &p->arena->policies[index];
+	struct entry *entry = &p->entries[index], fresh = { .generation = t->generation };
+	char file[POLICY_NAME_MAX + 8];
 	int r;
 
-	if (!entry)
-		return err_set(e, ENOMEM, "compile a policy");
-	atomic_store(&entry->refs, 1);
-	r = policy_load_named(p->dir, key->name, &entry->compiled.policy, w, e);
+	if (t->len >= sizeof t->text || !memchr(t->name, 0, sizeof t->name))
+		return err_set(e, EINVAL, "the policy's text in shared memory is damaged");
+	snprintf(file, sizeof file, "%s.json", t->name);
+	r = policy_parse(t->name, file, t->text, t->len, &fresh.compiled.policy, w, e);
 	if (!r)
-		r = compile(key, &entry->compiled, e);
+		r = resolve_and_build(t, &fresh.compiled, e);
 	if (r) {
-		compiled_put(&entry->compiled);
+		forget(&fresh);
 		return r;
 	}
-	snprintf(entry->name, sizeof entry->name, "%s", key->name);
-	entry->caps_known = key->caps_known;
-	entry->caps = key->caps;
-	entry->notify_all = key->notify_all;
-	entry->st = *st;
-	entry->next = p->entries;
-	p->entries = entry;
-	*out = entry;
+	forget(entry);
+	fresh.compiled.index = index;
+	fresh.refs = entry->refs;
+	*entry = fresh;
 	return 0;
 }
 
-static void forget_oldest(struct policies *p)
+static bool is_same(const struct policy_text *t, const struct policies_key *key, const char *text,
+		    size_t len)
 {
-	struct entry **at = &p->entries;
+	return atomic_load(&t->used) && !strcmp(t->name, key->name) &&
+	       t->caps_known == key->caps_known && t->caps == key->caps &&
+	       t->notify_all == key->notify_all && t->len == len && !memcmp(t->text, text, len);
+}
 
-	for (int n = 0; *at && n < POLICIES_CACHED; n++)
-		at = &(*at)->next;
-	while (*at) {
-		struct entry *old = *at;
+/* Is a session's block resting on this text? (A reader may still need it after we let go.) */
+static bool in_use(const struct policies *p, uint32_t index)
+{
+	uint32_t high = atomic_load(&p->arena->high);
 
-		*at = old->next;
-		compiled_put(&old->compiled);
+	for (uint32_t i = 0; i < high; i++)
+		if (atomic_load(&p->arena->blocks[i].state) != BLOCK_FREE &&
+		    p->arena->blocks[i].policy == index)
+			return true;
+	return false;
+}
+
+/* The text's place: its own if it is there already, else a free one, else the longest unused. */
+static int place(struct policies *p, const struct policies_key *key, const char *text, size_t len)
+{
+	int found = -1;
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < ARENA_POLICIES; i++)
+		if (is_same(&p->arena->policies[i], key, text, len))
+			return (int)i;
+	for (uint32_t i = 0; i < ARENA_POLICIES; i++) {
+		struct entry *entry = &p->entries[i];
+
+		if (!atomic_load(&p->arena->policies[i].used))
+			return (int)i;
+		if (!entry->refs && entry->used_at < oldest && !in_use(p, i)) {
+			oldest = entry->used_at;
+			found = (int)i;
+		}
 	}
+	return found;
 }
 
-static int get_locked(struct policies *p, const struct policies_key *key, struct entry **out,
-		      const struct warn *w, struct err *e)
+static void write_text(struct policy_text *t, const struct policies_key *key, const char *text,
+		       size_t len)
 {
-	auto_free char *path = NULL;
-	struct stat st;
-
-	if (!policy_name_ok(key->name))
-		return err_set(e, EINVAL, "\"%s\" is no policy name", key->name);
-	if (asprintf(&path, "%s/%s.json", p->dir, key->name) < 0)
-		return err_set(e, ENOMEM, "compile a policy");
-	if (stat(path, &st))
-		return err_set(e, errno, "policy \"%s\": %s", key->name, path);
-	*out = find(p, key, &st);
-	return *out ? 0 : add(p, key, &st, out, w, e);
+	atomic_store(&t->used, 0);
+	t->generation++;
+	snprintf(t->name, sizeof t->name, "%s", key->name);
+	t->caps_known = key->caps_known;
+	t->notify_all = key->notify_all;
+	t->caps = key->caps;
+	t->len = len;
+	memcpy(t->text, text, len);
+	t->text[len] = 0;
+	atomic_store(&t->used, 1);
 }
 
-int policies_get(struct policies *p, const struct policies_key *key, const struct compiled **out,
-		 const struct warn *w, struct err *e)
+static const struct compiled *hold(struct policies *p, uint32_t index)
 {
-	struct entry *entry = NULL;
+	p->entries[index].refs++;
+	p->entries[index].used_at = ++p->uses;
+	return &p->entries[index].compiled;
+}
+
+static bool is_current(const struct policies *p, uint32_t index)
+{
+	return p->entries[index].compiled.policy &&
+	       p->entries[index].generation == p->arena->policies[index].generation;
+}
+
+static int add_locked(struct policies *p, const struct policies_key *key, const char *text,
+		      size_t len, const struct compiled **out, const struct warn *w, struct err *e)
+{
+	int index, r = 0;
+	bool is_new;
+
+	if (len >= JSON_MAX_SIZE)
+		return err_set(e, E2BIG, "policy %s", key->name);
+	index = place(p, key, text, len);
+	if (index < 0)
+		return err_set(e, ENOSPC, "%d different policies are in use", ARENA_POLICIES);
+	is_new = !is_same(&p->arena->policies[index], key, text, len);
+	if (is_new)
+		write_text(&p->arena->policies[index], key, text, len);
+	if (!is_current(p, (uint32_t)index))
+		r = compile(p, (uint32_t)index, w, e);
+	if (r && is_new)
+		atomic_store(&p->arena->policies[index].used, 0);
+	if (!r)
+		*out = hold(p, (uint32_t)index);
+	return r;
+}
+
+int policies_add(struct policies *p, const struct policies_key *key, const char *text, size_t len,
+		 const struct compiled **out, const struct warn *w, struct err *e)
+{
 	int r;
 
 	pthread_mutex_lock(&p->lock);
-	r = get_locked(p, key, &entry, w, e);
-	if (!r) {
-		*out = compiled_hold(&entry->compiled);
-		forget_oldest(p);
-	}
+	r = add_locked(p, key, text, len, out, w, e);
 	pthread_mutex_unlock(&p->lock);
 	return r;
+}
+
+int policies_load(struct policies *p, const char *dir, const struct policies_key *key,
+		  const struct compiled **out, const struct warn *w, struct err *e)
+{
+	auto_free char *text = NULL;
+	size_t len;
+	int r = policy_read_named(dir, key->name, &text, &len, e);
+
+	return r ? r : policies_add(p, key, text, len, out, w, e);
+}
+
+int policies_at(struct policies *p, uint32_t index, const struct compiled **out, struct err *e)
+{
+	int r = 0;
+
+	if (index >= ARENA_POLICIES || !atomic_load(&p->arena->policies[index].used))
+		return err_set(e, EINVAL, "no policy %u in shared memory", index);
+	pthread_mutex_lock(&p->lock);
+	if (!is_current(p, index))
+		r = compile(p, index, NULL, e);
+	if (!r)
+		*out = hold(p, index);
+	pthread_mutex_unlock(&p->lock);
+	return r;
+}
+
+void policies_put(struct policies *p, const struct compiled *c)
+{
+	if (!c)
+		return;
+	pthread_mutex_lock(&p->lock);
+	p->entries[c->index].refs--;
+	pthread_mutex_unlock(&p->lock);
 }

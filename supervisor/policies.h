@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* policies.h - the installed policies, compiled, cached.
+/* policies.h - the policies in use: their texts in the arena, their compiled forms in this process.
  *
  * Compiling Docker's profile takes about 13 ms, starting a container 40: so each (policy file as it
  * is now, bounding set, recording or not) is compiled once and shared by all its sessions. A file
- * that has changed (inode, size, times) is compiled anew for the containers that start from then
- * on; running ones keep what they have. Safe from any thread. */
+ * that has changed is compiled anew for the containers that start from then on; running ones keep
+ * what they have. The text is what survives: a new worker, and the scribe, compile it again from
+ * there, so all processes mean the same by it, whatever has become of the file. Safe from any
+ * thread. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "arena.h"
 #include "warder/decide.h"
 #include "warder/err.h"
 #include "warder/filter.h"
@@ -20,6 +23,7 @@ struct compiled { /* immutable */
 	const struct policy *policy;
 	struct filter filter;
 	struct decide *decide;
+	uint32_t index; /* of its text in the arena */
 };
 
 struct policies_key {
@@ -29,12 +33,17 @@ struct policies_key {
 	bool notify_all;
 };
 
-int policies_new(const char *dir, struct policies **out, struct err *e);
-void policies_free(struct policies *p); /* what is still held lives on */
+int policies_new(struct arena *a, struct policies **out, struct err *e);
+void policies_free(struct policies *p); /* nothing may be held any more */
 
-/* *out is the caller's until compiled_put(). Errors: those of policy_load_named, profile_resolve,
- * filter_build; nothing is cached then. */
-int policies_get(struct policies *p, const struct policies_key *key, const struct compiled **out,
-		 const struct warn *w, struct err *e);
-const struct compiled *compiled_hold(const struct compiled *c);
-void compiled_put(const struct compiled *c);
+/* The installed policy DIR/NAME.json. *out is held until policies_put(). Errors: those of
+ * policy_read_named, policy_parse, profile_resolve, filter_build; ENOSPC: ARENA_POLICIES are in
+ * use. */
+int policies_load(struct policies *p, const char *dir, const struct policies_key *key,
+		  const struct compiled **out, const struct warn *w, struct err *e);
+/* The same from a text (`warder run`). */
+int policies_add(struct policies *p, const struct policies_key *key, const char *text, size_t len,
+		 const struct compiled **out, const struct warn *w, struct err *e);
+/* What is in the arena at index: another process put it there, or a worker before us. */
+int policies_at(struct policies *p, uint32_t index, const struct compiled **out, struct err *e);
+void policies_put(struct policies *p, const struct compiled *c);

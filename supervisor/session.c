@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -18,8 +17,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "journal.h"
 #include "warder/bpf.h"
+#include "warder/failpoint.h"
 #include "warder/filter.h"
 #include "warder/notify.h"
 #include "warder/own.h"
@@ -38,22 +37,18 @@ struct ident { /* what the hot path needs of an identity; the rest has gone thro
 struct session {
 	int listener;
 	struct block *block;
+	struct arena *arena;
 	const struct decide *decide;
-	struct journal *journal;
-	bool starting, poll_first;
-	pid_t init;
-	struct target_root start_root;
+	bool poll_first;
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
-	bool has_start_root;
+	uint32_t reader;               /* the journal that knows `idents` */
 	int n_init_threads;
 	pid_t init_threads[INIT_THREADS];
 	struct ident idents[SESSION_IDENTS];
 	pthread_t thread;
-	_Atomic bool stop;
-	_Atomic int refs; /* the owner, the journal */
+	_Atomic bool stop, done;
 	void (*on_end)(void *ctx);
-	void (*on_free)(void *ctx);
 	void *ctx;
 };
 
@@ -105,7 +100,8 @@ static bool is_init(struct session *s, pid_t tid)
 	for (int i = 0; i < s->n_init_threads; i++)
 		if (s->init_threads[i] == tid)
 			return true;
-	if (target_tgid(tid) != s->init || notify_valid(s->listener, s->block->lane.slot.notif.id))
+	if (target_tgid(tid) != s->block->init ||
+	    notify_valid(s->listener, s->block->lane.slot.notif.id))
 		return false;
 	if (s->n_init_threads < INIT_THREADS)
 		s->init_threads[s->n_init_threads++] = tid;
@@ -132,8 +128,8 @@ static bool is_outside(struct session *s, pid_t tid)
 {
 	struct target_root root;
 
-	return s->has_start_root && !target_root(tid, &root) && root.dev == s->start_root.dev &&
-	       root.ino == s->start_root.ino &&
+	return s->block->has_start_root && !target_root(tid, &root) &&
+	       root.dev == s->block->start_root.dev && root.ino == s->block->start_root.ino &&
 	       !notify_valid(s->listener, s->block->lane.slot.notif.id);
 }
 
@@ -144,7 +140,7 @@ static bool runtime_call(struct session *s, const struct seccomp_notif *n)
 		return is_outside(s, (pid_t)n->pid);
 	if (!is_exec(s, &n->data))
 		return true;
-	s->starting = false;
+	atomic_store(&s->block->starting, 0);
 	return false;
 }
 
@@ -173,10 +169,14 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 	struct identity id;
 
 	slot->ident = n;
+	if (s->reader != atomic_load_explicit(&s->arena->readers, memory_order_relaxed)) {
+		memset(s->idents, 0, sizeof s->idents);
+		s->reader = atomic_load(&s->arena->readers);
+	}
 	if (ident->tid == tid && slot->time_ns < ident->until_ns)
 		return;
 	ident->tid = 0;
-	if (target_identity(tid, s->init, &id)) {
+	if (target_identity(tid, s->block->init, &id)) {
 		slot->flags |= RECORD_NO_IDENTITY;
 		return;
 	}
@@ -238,14 +238,19 @@ static bool lets_through(struct verdict v)
 	return v.act == ACT_ALLOW || v.act == ACT_LOG || v.act == ACT_NOTIFY;
 }
 
+static bool is_blocked(const struct slot *slot)
+{
+	if (!slot->notif.pid)
+		return true;
+	return slot->mode == MODE_ENFORCE && !(slot->flags & RECORD_STARTING) &&
+	       !lets_through(slot->verdict);
+}
+
 /* What the slot says, done. The single reply point. */
 static enum done answer(struct session *s, const struct slot *slot)
 {
-	bool block = !slot->notif.pid ||
-		     (slot->mode == MODE_ENFORCE && !(slot->flags & RECORD_STARTING) &&
-		      !lets_through(slot->verdict));
-
-	return block ? block_call(s, &slot->notif, slot->verdict) : let_through(s, slot->notif.id);
+	return is_blocked(slot) ? block_call(s, &slot->notif, slot->verdict)
+				: let_through(s, slot->notif.id);
 }
 
 static enum lane_word counter_of(const struct slot *slot)
@@ -285,9 +290,9 @@ static void put_call(struct session *s, const struct slot *slot, struct commit *
 	r->flags = slot->flags;
 }
 
-static bool is_event(const struct session *s, const struct slot *slot)
+static bool is_event(const struct slot *slot)
 {
-	return s->journal && slot->verdict.act != ACT_ALLOW && !(slot->flags & RECORD_STARTING);
+	return slot->verdict.act != ACT_ALLOW && !(slot->flags & RECORD_STARTING);
 }
 
 /* Fills the slot from the received call: verdict and all that the answer and the record need. */
@@ -301,61 +306,97 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 	slot->verdict = (struct verdict){ .act = ACT_ERRNO, .errnum = EPERM, .why = WHY_UNKNOWN };
 	if (!n->pid)
 		slot->flags = RECORD_NO_IDENTITY;
-	else if (s->starting && runtime_call(s, n))
+	else if (atomic_load_explicit(&s->block->starting, memory_order_relaxed) &&
+		 runtime_call(s, n))
 		slot->flags = RECORD_STARTING;
 	else
 		slot->verdict = decide(s->decide, &n->data);
-	if (is_event(s, slot)) {
+	if (is_event(slot)) {
 		slot->time_ns = now_ns();
 		if (n->pid)
 			identify(s, slot, next);
 	}
 }
 
-/* One received notification: decide, answer, record. The order of the stores is the contract of
- * lane.h. */
-static void serve(struct session *s, struct slot *slot)
+static void clear_slot(struct slot *slot)
 {
-	struct lane *l = &s->block->lane;
-	struct commit *next = lane_begin(l);
-
-	decide_call(s, slot, next);
-	atomic_store_explicit(&slot->state, SLOT_DECIDED, memory_order_release);
-	slot->done = (uint8_t)answer(s, slot);
-	atomic_store_explicit(&slot->state, SLOT_SENT, memory_order_release);
-	if (is_event(s, slot))
-		put_call(s, slot, next);
-	lane_add(next, LANE_seq, 1);
-	lane_add(next, LANE_received, 1);
-	lane_add(next, counter_of(slot), 1);
-	lane_commit(l);
-	if (is_event(s, slot))
-		journal_wake(s->journal);
-	if (is_exec(s, &slot->notif.data)) /* who calls next may be another program */
-		memset(s->idents, 0, sizeof s->idents);
 	slot->notif.id = 0;
 	atomic_store_explicit(&slot->state, SLOT_FREE, memory_order_release);
 }
 
-static void free_session(struct session *s)
+/* Makes an answered call true for everyone else: record, counters, sequence, with one store. */
+static void commit_call(struct session *s, struct slot *slot, struct commit *next)
 {
-	if (s->block)
-		munmap(s->block, sizeof *s->block);
-	free(s);
+	bool event = is_event(slot);
+
+	if (event)
+		put_call(s, slot, next);
+	lane_add(next, LANE_seq, 1);
+	lane_add(next, LANE_received, 1);
+	lane_add(next, counter_of(slot), 1);
+	FAILPOINT("slot.sent");
+	lane_commit(&s->block->lane);
+	FAILPOINT("slot.committed");
+	if (event)
+		arena_wake(s->arena);
+	if (is_exec(s, &slot->notif.data)) /* who calls next may be another program */
+		memset(s->idents, 0, sizeof s->idents);
+	clear_slot(slot);
+	FAILPOINT("slot.free");
 }
 
-static void release(struct session *s)
+/* One received notification: decide, answer, record. The order of the stores is the contract of
+ * lane.h. */
+static void serve(struct session *s, struct slot *slot)
 {
-	if (atomic_fetch_sub(&s->refs, 1) != 1)
+	struct commit *next = lane_begin(&s->block->lane);
+
+	FAILPOINT("slot.received");
+	decide_call(s, slot, next);
+	atomic_store_explicit(&slot->state, SLOT_DECIDED, memory_order_release);
+	FAILPOINT("slot.decided");
+	slot->done = (uint8_t)answer(s, slot);
+	FAILPOINT("slot.answered");
+	atomic_store_explicit(&slot->state, SLOT_SENT, memory_order_release);
+	commit_call(s, slot, next);
+}
+
+/* What an answer that arrived would have done. */
+static enum done expected(const struct slot *slot)
+{
+	if (!is_blocked(slot))
+		return DONE_CONTINUE;
+	return slot->verdict.act == ACT_KILL_THREAD || slot->verdict.act == ACT_KILL_PROCESS
+		       ? DONE_KILL_PROCESS
+		       : DONE_ERRNO;
+}
+
+/* Finishes the call that was in a dead worker's hand. Decided but perhaps not answered: it is
+ * answered again; when the kernel no longer knows the id, the answer has most likely arrived, and
+ * the event says that this is not known. */
+static void recover(struct session *s, struct slot *slot)
+{
+	struct commit *next = lane_begin(&s->block->lane);
+	uint32_t state = atomic_load(&slot->state);
+
+	if (state != SLOT_FREE && slot->seq <= lane_word(next, LANE_seq)) {
+		clear_slot(slot);
 		return;
-	if (s->on_free)
-		s->on_free(s->ctx);
-	free_session(s);
-}
-
-static void release_records(void *ctx)
-{
-	release(ctx);
+	}
+	if (state == SLOT_FREE) {
+		if (slot->notif.id)
+			serve(s, slot);
+		return;
+	}
+	if (state == SLOT_DECIDED) {
+		slot->done = (uint8_t)answer(s, slot);
+		if (slot->done == DONE_GONE) {
+			slot->done = (uint8_t)expected(slot);
+			slot->flags |= RECORD_UNKNOWN;
+		}
+		atomic_store(&slot->state, SLOT_SENT);
+	}
+	commit_call(s, slot, next);
 }
 
 /* The next call. -EINTR, -ENOENT (a caller that is gone): try again; anything else ends the
@@ -387,16 +428,13 @@ static void *run(void *arg)
 	int r = 0;
 
 	take_wake_signal_only();
+	recover(s, slot);
 	while (!atomic_load(&s->stop) && (!r || r == -EINTR || r == -ENOENT)) {
 		r = receive(s, &slot->notif);
 		if (!r)
 			serve(s, slot);
 	}
-	close(s->listener);
-	s->listener = -1;
-	atomic_store(&s->block->ended, true);
-	if (s->journal)
-		journal_wake(s->journal);
+	atomic_store(&s->done, true);
 	if (s->on_end)
 		s->on_end(s->ctx);
 	return NULL;
@@ -417,30 +455,21 @@ static int start_thread(struct session *s, struct err *e)
 
 static void copy_text(char *to, const char *from)
 {
-	snprintf(to, SESSION_TEXT, "%s", from ? from : "");
+	snprintf(to, ARENA_TEXT, "%s", from ? from : "");
 }
 
-static void fill_block(struct block *b, const struct session_opts *o)
+void session_fill(struct block *b, const struct session_start *s)
 {
-	copy_text(b->id, o->id);
-	copy_text(b->name, o->name);
-	copy_text(b->pod, o->pod);
-	copy_text(b->namespace, o->namespace);
-	snprintf(b->policy, sizeof b->policy, "%s", o->policy ? o->policy : "");
-	b->init = o->init;
-	atomic_store(&b->mode, (uint32_t)o->mode);
-}
-
-static int new_block(const struct session_opts *o, struct block **out, struct err *e)
-{
-	struct block *b =
-		mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	if (b == MAP_FAILED)
-		return err_set(e, errno, "map a session's memory");
-	fill_block(b, o);
-	*out = b;
-	return 0;
+	copy_text(b->id, s->id);
+	copy_text(b->name, s->name);
+	copy_text(b->pod, s->pod);
+	copy_text(b->namespace, s->namespace);
+	b->policy = s->policy;
+	b->init = s->init;
+	b->listener = s->listener;
+	atomic_store(&b->mode, (uint32_t)s->mode);
+	atomic_store(&b->starting, s->starting && s->init > 0);
+	b->has_start_root = s->starting && outside_root(s->init, &b->start_root);
 }
 
 /* An empty handler without SA_RESTART: the signal's only work is to end a blocked RECV. */
@@ -456,7 +485,7 @@ static void prepare_wake_signal(void)
 	sigaction(SIGUSR2, &sa, NULL);
 }
 
-int session_start(const struct session_opts *o, int listener, struct session **out, struct err *e)
+int session_new(const struct session_opts *o, struct session **out, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct session *s = calloc(1, sizeof *s);
@@ -465,34 +494,19 @@ int session_start(const struct session_opts *o, int listener, struct session **o
 	if (!s)
 		return err_set(e, ENOMEM, "make a session");
 	pthread_once(&once, prepare_wake_signal);
-	s->listener = listener;
+	s->arena = o->arena;
+	s->block = o->block;
+	s->listener = o->block->listener;
 	s->decide = o->decide;
-	s->journal = o->journal;
 	s->poll_first = o->poll_first;
-	s->init = o->init;
-	s->starting = o->starting && o->init > 0;
-	s->has_start_root = s->starting && outside_root(o->init, &s->start_root);
 	s->on_end = o->on_end;
-	s->on_free = o->on_free;
 	s->ctx = o->ctx;
-	atomic_store(&s->refs, o->journal ? 2 : 1);
 	init_exec_keys(s);
 	if (!o->no_sync)
-		notify_set_sync(listener, true); /* before Linux 6.6: slower, not wrong */
-	r = new_block(o, &s->block, e);
-	if (!r && o->journal)
-		r = journal_add(o->journal, s->block, o->decide, release_records, s, e);
-	if (r) {
-		free_session(s);
-		return r;
-	}
+		notify_set_sync(s->listener, true); /* before Linux 6.6: slower, not wrong */
 	r = start_thread(s, e);
-	if (r) { /* the journal lets go of what it was given */
-		s->on_free = NULL;
-		atomic_store(&s->block->ended, true);
-		if (s->journal)
-			journal_wake(s->journal);
-		release(s);
+	if (r) {
+		free(s);
 		return r;
 	}
 	*out = s;
@@ -501,10 +515,10 @@ int session_start(const struct session_opts *o, int listener, struct session **o
 
 bool session_ended(const struct session *s)
 {
-	return atomic_load(&s->block->ended);
+	return atomic_load(&s->done);
 }
 
-void session_finish(struct session *s)
+void session_free(struct session *s, bool keep)
 {
 	struct timespec nap = { 0, 1000000 };
 
@@ -514,22 +528,18 @@ void session_finish(struct session *s)
 		nanosleep(&nap, NULL);
 	}
 	pthread_join(s->thread, NULL);
-	release(s);
+	if (!keep) {
+		close(s->listener);
+		s->block->listener = -1;
+		atomic_store(&s->block->state, BLOCK_ENDED);
+		arena_wake(s->arena);
+	}
+	free(s);
 }
 
 struct block *session_block(struct session *s)
 {
 	return s->block;
-}
-
-const struct decide *session_decide(const struct session *s)
-{
-	return s->decide;
-}
-
-void session_set_mode(struct session *s, enum mode m)
-{
-	atomic_store(&s->block->mode, (uint32_t)m);
 }
 
 /* Child of the probe's child: installs a listener in the descriptor table it shares, and goes. */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* session.h - one listener being served: a thread, its counters, its records.
  *
- * The thread's life: RECV, decide, reply, record, again. Between RECV and SEND there is no lock, no
+ * The thread's life: RECV, decide, reply, commit, again. Between RECV and SEND there is no lock, no
  * allocation and no read of the caller, but for the first event of a task after an exec (identity),
  * a kill, and while the container is starting. It ends by itself when the last task of the filter
- * has gone. What must outlive the thread, and what others read, lies in `struct block`, which holds
- * no pointer.
+ * has gone. All that must outlive the thread is in its `struct block` (arena.h): a session made
+ * over a dead worker's block first finishes the call that was in its hand.
  *
  * Starting (DESIGN section 4): until the init's thread group makes its first execve or execveat,
  * its calls are the runtime's own and are let through; so are those of processes whose root is
@@ -16,29 +16,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "lane.h"
-#include "target.h"
+#include "arena.h"
 #include "warder/decide.h"
 #include "warder/err.h"
 #include "warder/event.h"
 #include "warder/policy.h"
 
 #define SESSION_IDENTS 64 /* identities cached; a power of two */
-#define SESSION_TEXT   256
-
-/* The session in shared memory: what the reader of its events sees. */
-struct block {
-	char id[SESSION_TEXT], name[SESSION_TEXT], pod[SESSION_TEXT], namespace[SESSION_TEXT];
-	char policy[POLICY_NAME_MAX];
-	int32_t init; /* host pid of the container's init */
-	_Atomic uint32_t mode;
-	_Atomic bool ended; /* set after the last record */
-	struct lane lane;
-};
 
 enum record_type { RECORD_CALL = 1, RECORD_IDENTITY };
 
-enum record_flags { RECORD_LATE = 1, RECORD_NO_IDENTITY = 2, RECORD_STARTING = 4 };
+enum record_flags {
+	RECORD_LATE = 1,
+	RECORD_NO_IDENTITY = 2,
+	RECORD_STARTING = 4,
+	RECORD_UNKNOWN = 8, /* the worker died around the answer: it may or may not have arrived */
+};
 
 struct record_call {
 	struct record head;
@@ -61,37 +54,38 @@ struct record_identity {
 	struct identity identity;
 };
 
-struct journal;
 struct session;
 
 struct session_opts {
-	const char *id; /* container's; the rest may be NULL */
-	const char *name, *pod, *namespace, *policy;
-	pid_t init; /* 0: none (then there is no starting phase and no chain's end) */
-	bool starting;
-	enum mode mode;
-	const struct decide *decide; /* must live until on_free */
-	bool poll_first;         /* this kernel's RECV does not return when all tasks have gone */
-	bool no_sync;            /* leave SYNC_WAKE_UP off */
-	struct journal *journal; /* NULL: no records */
+	struct arena *arena;
+	struct block *block;         /* filled, its listener open; the caller's */
+	const struct decide *decide; /* must live as long as the session */
+	bool poll_first; /* this kernel's RECV does not return when all tasks have gone */
+	bool no_sync;    /* leave SYNC_WAKE_UP off */
 	/* From the session's thread, as its last act (the listener is closed); may be NULL. */
 	void (*on_end)(void *ctx);
-	/* Once, from whoever lets go of the session last: free what decide rests on; may be NULL.
-	 */
-	void (*on_free)(void *ctx);
 	void *ctx;
 };
 
-/* Takes the listener on success. */
-int session_start(const struct session_opts *o, int listener, struct session **out, struct err *e);
-/* Ends the thread if it runs, waits for it, lets go. The rest lives until the journal has read the
- * records. Exactly once. */
-void session_finish(struct session *s);
-bool session_ended(const struct session *s);
+/* What a new block needs to be served. init 0: no starting phase, and no end of the chain of
+ * parents. */
+struct session_start {
+	const char *id; /* the rest of the texts may be NULL */
+	const char *name, *pod, *namespace;
+	uint32_t policy; /* index in the arena */
+	enum mode mode;
+	pid_t init;
+	bool starting;
+	int listener;
+};
+void session_fill(struct block *b, const struct session_start *s);
 
+int session_new(const struct session_opts *o, struct session **out, struct err *e);
+/* Ends the thread if it runs, waits for it, frees. keep: the listener stays open and the block
+ * LIVE, for the next worker; otherwise the listener is closed and the block ENDED. */
+void session_free(struct session *s, bool keep);
+bool session_ended(const struct session *s);
 struct block *session_block(struct session *s);
-const struct decide *session_decide(const struct session *s);
-void session_set_mode(struct session *s, enum mode m); /* holds from the next decision on */
 
 /* Does this kernel's RECV return once the last task of a filter has gone (6.11)? Tried in a child.
  */

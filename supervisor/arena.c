@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* arena.c - see arena.h. */
+#include "arena.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "warder/own.h"
+
+#define ARENA_MAGIC 0x57524431U /* "WRD1" */
+#define PAGE        4096UL
+
+static int map(int fd, struct arena **out, struct err *e)
+{
+	void *p = mmap(NULL, sizeof(struct arena), PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_NORESERVE, fd, 0);
+
+	if (p == MAP_FAILED)
+		return err_set(e, errno, "map the shared memory");
+	*out = p;
+	return 0;
+}
+
+int arena_new(struct arena **out, int *fd, struct err *e)
+{
+	auto_fd mem = memfd_create("warder", MFD_CLOEXEC);
+	struct arena *a;
+	int r;
+
+	if (mem < 0 || ftruncate(mem, sizeof(struct arena)))
+		return err_set(e, errno, "make the shared memory");
+	r = map(mem, &a, e);
+	if (r)
+		return r;
+	a->magic = ARENA_MAGIC;
+	a->version = ARENA_VERSION;
+	a->size = sizeof *a;
+	atomic_store(&a->work, 1);
+	if (fd)
+		*fd = take_fd(&mem);
+	*out = a;
+	return 0;
+}
+
+int arena_map(int fd, struct arena **out, struct err *e)
+{
+	struct arena *a;
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st))
+		return err_set(e, errno, "look at the shared memory");
+	if (st.st_size != (off_t)sizeof *a)
+		return err_set(e, EINVAL,
+			       "the state of the running warderd has another size (%lld)",
+			       (long long)st.st_size);
+	r = map(fd, &a, e);
+	if (r)
+		return r;
+	if (a->magic != ARENA_MAGIC || a->version != ARENA_VERSION || a->size != sizeof *a) {
+		r = err_set(e, EINVAL,
+			    "the state of the running warderd has version %u, this one reads %u",
+			    a->version, ARENA_VERSION);
+		arena_unmap(a);
+		return r;
+	}
+	*out = a;
+	return 0;
+}
+
+void arena_unmap(struct arena *a)
+{
+	if (a)
+		munmap(a, sizeof *a);
+}
+
+struct block *arena_take(struct arena *a)
+{
+	for (uint32_t i = 0; i < ARENA_SESSIONS; i++) {
+		if (atomic_load(&a->blocks[i].state) != BLOCK_FREE)
+			continue;
+		if (i >= atomic_load(&a->high))
+			atomic_store(&a->high, i + 1);
+		return &a->blocks[i];
+	}
+	return NULL;
+}
+
+void arena_publish(struct block *b)
+{
+	atomic_store(&b->state, BLOCK_LIVE);
+}
+
+/* MADV_REMOVE punches pages out of the memfd: they read as zeros. The state, in the first page, is
+ * last: until then nobody else takes the block. */
+void arena_give(struct block *b)
+{
+	char *rest = (char *)b + PAGE;
+
+	if (madvise(rest, sizeof *b - PAGE, MADV_REMOVE))
+		memset(rest, 0, sizeof *b - PAGE);
+	memset((char *)b + sizeof b->state, 0, PAGE - sizeof b->state);
+	atomic_store(&b->state, BLOCK_FREE);
+}
+
+static long futex(_Atomic uint32_t *word, int op, uint32_t value)
+{
+	return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+}
+
+void arena_wake(struct arena *a)
+{
+	atomic_thread_fence(memory_order_seq_cst); /* the record before the look at `work` */
+	if (atomic_load_explicit(&a->work, memory_order_relaxed))
+		return;
+	if (!atomic_exchange(&a->work, 1))
+		futex(&a->work, FUTEX_WAKE, 1);
+}
+
+void arena_sleep(struct arena *a, bool (*look)(void *ctx), void *ctx)
+{
+	atomic_store(&a->work, 0);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (!look(ctx))
+		futex(&a->work, FUTEX_WAIT, 0);
+	atomic_store(&a->work, 1);
+}

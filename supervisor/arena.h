@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* arena.h - the memory that outlives a worker.
+ *
+ * One mapping, shared by keeper, worker and scribe, in a memfd (so that it can be handed to a newer
+ * warderd). It holds no pointer: descriptors are numbers in the table that keeper and worker share,
+ * policies are texts. Whoever reads what another process wrote checks it first.
+ *
+ * A block's life: FREE -> (worker fills it) -> LIVE -> (its listener is closed) ENDED -> (the
+ * journal has read all of it) READ -> (worker) FREE. The store of the state is the last of each
+ * step. Pages are only used once touched; a freed block gives them back. */
+#pragma once
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lane.h"
+#include "target.h"
+#include "warder/err.h"
+#include "warder/policy.h"
+
+#define ARENA_VERSION  1
+#define ARENA_SESSIONS 4096
+#define ARENA_POLICIES 64
+#define ARENA_FDS      32
+#define ARENA_TEXT     256
+
+enum block_state { BLOCK_FREE, BLOCK_LIVE, BLOCK_ENDED };
+
+struct block {
+	_Atomic uint32_t state;
+	int32_t listener; /* in the shared table; -1: closed */
+	uint32_t policy;  /* index in the arena's policies */
+	int32_t init;     /* host pid of the container's init */
+	_Atomic uint32_t mode;
+	_Atomic uint32_t starting; /* the init has not exec'd yet */
+	uint32_t has_start_root;
+	uint32_t announced;            /* the reader's: its "session_start" is written */
+	uint64_t dropped_said;         /* the reader's: how many of `dropped` are in the events */
+	struct target_root start_root; /* what the init's root was at the hand-over */
+	char id[ARENA_TEXT], name[ARENA_TEXT], pod[ARENA_TEXT], namespace[ARENA_TEXT];
+	struct lane lane;
+} __attribute__((aligned(4096)));
+
+struct policy_text {
+	_Atomic uint32_t used;
+	uint32_t generation; /* counts the texts that were here */
+	char name[POLICY_NAME_MAX];
+	uint32_t caps_known, notify_all;
+	uint64_t caps;
+	uint64_t len;
+	char text[JSON_MAX_SIZE] __attribute__((aligned(4096)));
+};
+
+struct arena {
+	uint32_t magic, version;
+	uint64_t size;
+	_Atomic uint32_t work;     /* futex: the journal sleeps while it is 0 */
+	_Atomic uint32_t high;     /* blocks at and above were never used */
+	_Atomic uint64_t restarts; /* of the worker */
+	_Atomic uint32_t readers;  /* counts the journals: a new one knows no identities */
+	_Atomic uint64_t lost;     /* event lines that could not be written */
+	int32_t n_fds; /* the keeper's own descriptors: a new worker leaves them alone */
+	int32_t fds[ARENA_FDS];
+	struct policy_text policies[ARENA_POLICIES];
+	struct block blocks[ARENA_SESSIONS];
+};
+
+/* A new, empty one; *fd (may be NULL) gets its memfd. */
+int arena_new(struct arena **out, int *fd, struct err *e);
+/* Somebody else's: refused unless magic, version and size are ours. */
+int arena_map(int fd, struct arena **out, struct err *e);
+void arena_unmap(struct arena *a);
+
+/* One block, its memory zeroed, not yet LIVE: NULL when all are taken. Callers hold one lock. */
+struct block *arena_take(struct arena *a);
+/* LIVE, after everything else in it is valid. */
+void arena_publish(struct block *b);
+/* Back to FREE, zeroed; its pages go. */
+void arena_give(struct block *b);
+
+/* To whoever waits in arena_sleep(): there is work. Cheap when it is awake. */
+void arena_wake(struct arena *a);
+/* Sets work to 0, calls look() once more, and sleeps until arena_wake() unless that found
+ * something. */
+void arena_sleep(struct arena *a, bool (*look)(void *ctx), void *ctx);

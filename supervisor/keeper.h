@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper.h - the process that stays: it holds the listeners and the arena, and starts the others.
+ *
+ *	keeper --clone(CLONE_FILES)--> worker     serves; may die at any instant
+ *	       --fork----------------> scribe     writes events
+ *
+ * A listener lives as long as somebody holds it, and an answer may come from anybody who knows the
+ *id: so when the worker dies, the keeper starts another in the same descriptor table and with the
+ *same arena, and no caller notices. A worker that dies again and again is started with growing
+ *pauses. One that is alive but silent (a call waits and nothing has moved for KEEPER_SILENT_NS) is
+ *killed, and so dead. When the keeper dies, the others end too; notified calls then fail with
+ *ENOSYS. */
+#pragma once
+#include "config.h"
+#include "warder/err.h"
+
+#define KEEPER_SILENT_NS 5000000000ULL
+
+/* Opens everything, says ready (a newline to ready_fd unless it is -1), runs until SIGTERM or
+ * SIGINT. */
+int keeper_run(const struct config *c, int ready_fd, struct err *e);

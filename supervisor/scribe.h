@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* scribe.h - the process that writes: events, from the arena to their file.
+ *
+ * It does not share the descriptor table of keeper and worker (locks and files of a killed sharer
+ * would survive it). When it dies, a new one goes on where the records it had not written begin; a
+ * line may then be written twice, none is lost. */
+#pragma once
+#include "arena.h"
+#include "config.h"
+#include "warder/err.h"
+
+/* Until SIGTERM; then everything recorded so far is written. */
+int scribe_run(struct arena *a, const struct config *c, struct err *e);
+/* Can the event file be written? So that warderd refuses to start rather than losing all. */
+int scribe_check(const struct config *c, struct err *e);

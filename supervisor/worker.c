@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.c - see worker.h. */
+#include "worker.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "listener.h"
+#include "log.h"
+#include "warder/notify.h"
+#include "warder/own.h"
+
+struct member {
+	struct member *next;
+	struct worker *worker;
+	struct session *session;
+	const struct compiled *compiled;
+};
+
+static void on_session_end(void *ctx)
+{
+	eventfd_write(((struct member *)ctx)->worker->wake, 1);
+}
+
+/* A thread for a block that is filled and published. */
+static int serve_block(struct worker *w, struct block *b, const struct compiled *c, struct err *e)
+{
+	struct member *m = calloc(1, sizeof *m);
+	struct session_opts o = {
+		.arena = w->arena,
+		.block = b,
+		.decide = c->decide,
+		.poll_first = w->poll_first,
+		.on_end = on_session_end,
+		.ctx = m,
+	};
+	int r;
+
+	if (!m)
+		return err_set(e, ENOMEM, "make a session");
+	m->worker = w;
+	m->compiled = c;
+	r = session_new(&o, &m->session, e);
+	if (r) {
+		free(m);
+		return r;
+	}
+	m->next = w->members;
+	w->members = m;
+	return 0;
+}
+
+int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
+{
+	struct block *b;
+	int r;
+
+	pthread_mutex_lock(&w->lock);
+	b = arena_take(w->arena);
+	if (b) {
+		session_fill(b, &n->start);
+		arena_publish(b);
+		arena_wake(w->arena);
+		r = serve_block(w, b, n->compiled, e);
+		if (r)
+			atomic_store(&b->state, BLOCK_ENDED);
+	} else {
+		r = err_set(e, ENOSPC, "%d sessions are alive", ARENA_SESSIONS);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
+/* Takes the sessions that have ended (or all) out of the list and lets go of them. */
+static void reap(struct worker *w, bool all)
+{
+	struct member **at, *m, *gone = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	at = &w->members;
+	while ((m = *at)) {
+		if (!all && !session_ended(m->session)) {
+			at = &m->next;
+			continue;
+		}
+		*at = m->next;
+		m->next = gone;
+		gone = m;
+	}
+	pthread_mutex_unlock(&w->lock);
+	while ((m = gone)) {
+		gone = m->next;
+		session_free(m->session, all && !session_ended(m->session));
+		policies_put(w->policies, m->compiled);
+		free(m);
+	}
+}
+
+static bool is_recorded(const struct arena *a, int fd)
+{
+	uint32_t high = atomic_load(&a->high);
+
+	for (int i = 0; i < a->n_fds && i < ARENA_FDS; i++)
+		if (a->fds[i] == fd)
+			return true;
+	for (uint32_t i = 0; i < high; i++)
+		if (atomic_load(&a->blocks[i].state) == BLOCK_LIVE && a->blocks[i].listener == fd)
+			return true;
+	return false;
+}
+
+/* The table still holds what a killed worker had open. */
+static int close_leftovers(const struct arena *a, struct err *e)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+
+	if (!dir)
+		return err_set(e, errno, "open /proc/self/fd");
+	while ((entry = readdir(dir))) {
+		int fd = atoi(entry->d_name);
+
+		if (fd > STDERR_FILENO && fd != dirfd(dir) && !is_recorded(a, fd)) {
+			if (notify_is_listener(fd))
+				log_say("a listener that was being handed over is closed: its "
+					"container's calls fail with ENOSYS");
+			close(fd);
+		}
+	}
+	closedir(dir);
+	return 0;
+}
+
+/* The sessions of the worker before this one. */
+static int take_over(struct worker *w, struct err *e)
+{
+	uint32_t high = atomic_load(&w->arena->high);
+	int n = 0;
+
+	for (uint32_t i = 0; i < high; i++) {
+		struct block *b = &w->arena->blocks[i];
+		const struct compiled *c;
+
+		if (atomic_load(&b->state) != BLOCK_LIVE)
+			continue;
+		if (policies_at(w->policies, b->policy, &c, e) || serve_block(w, b, c, e))
+			return err_wrap(e, "take over container %s", b->id);
+		n++;
+	}
+	if (n)
+		log_say("%d sessions taken over", n);
+	return 0;
+}
+
+static int open_worker(struct worker *w, const struct worker_opts *o, struct err *e)
+{
+	sigset_t set;
+	int r = close_leftovers(o->arena, e);
+
+	*w = (struct worker){ .config = o->config,
+			      .arena = o->arena,
+			      .listener = o->listener,
+			      .poll_first = o->poll_first };
+	if (r)
+		return r;
+	pthread_mutex_init(&w->lock, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	w->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	w->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (w->signals < 0 || w->wake < 0)
+		return err_set(e, errno, "make a worker's descriptors");
+	r = policies_new(w->arena, &w->policies, e);
+	return r ? r : take_over(w, e);
+}
+
+static int loop(struct worker *w, struct err *e)
+{
+	struct pollfd fds[] = { { w->signals, POLLIN, 0 },
+				{ w->listener, POLLIN, 0 },
+				{ w->wake, POLLIN, 0 } };
+	eventfd_t n;
+
+	for (;;) {
+		fds[1].fd = listener_full(w) ? -1 : w->listener;
+		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+			return err_set(e, errno, "wait for work");
+		if (fds[0].revents)
+			return 0;
+		if (fds[2].revents)
+			eventfd_read(w->wake, &n);
+		reap(w, false);
+		listener_reap(w);
+		if (fds[1].revents)
+			listener_accept(w);
+	}
+}
+
+int worker_run(const struct worker_opts *o, struct err *e)
+{
+	struct worker w;
+	int r = open_worker(&w, o, e);
+
+	if (!r)
+		r = loop(&w, e);
+	if (r)
+		return r;
+	atomic_store(&w.stop, true);
+	listener_stop(&w);
+	reap(&w, true);
+	policies_free(w.policies);
+	close(w.signals);
+	close(w.wake);
+	return 0;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* worker.h - the process that serves: hand-overs, sessions, decisions.
+ *
+ * It shares its descriptor table with the keeper (CLONE_FILES) and its sessions' state with the
+ * keeper and the scribe (arena.h), and may die at any instant: the next worker goes on from there.
+ * One main thread (signals, connections, ended sessions), one short-lived thread for each
+ * hand-over, one thread for each session. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "arena.h"
+#include "config.h"
+#include "policies.h"
+#include "session.h"
+#include "warder/err.h"
+
+struct member; /* a session and what it holds */
+struct handover;
+
+struct worker {
+	const struct config *config;
+	struct arena *arena;
+	struct policies *policies;
+	int listener;    /* listener.sock */
+	int signals;     /* a signalfd of its own */
+	int wake;        /* eventfd: a session or a hand-over has ended */
+	bool poll_first; /* see session.h */
+	pthread_mutex_t lock;
+	struct member *members;     /* under lock */
+	struct handover *handovers; /* under lock */
+	_Atomic bool stop;
+};
+
+struct worker_opts {
+	const struct config *config;
+	struct arena *arena;
+	int listener;
+	bool poll_first;
+};
+
+/* Closes what a worker before it left in the table, takes over its sessions, and serves until
+ * SIGTERM. Then no hand-over is taken any more, calls in hand are finished; the listeners stay open
+ * and the blocks LIVE: what becomes of them is the keeper's to say. */
+int worker_run(const struct worker_opts *o, struct err *e);
+
+/* What a hand-over knows of a container. */
+struct newcomer {
+	struct session_start start;
+	const struct compiled *compiled; /* held; the session's on success */
+};
+
+/* Starts a session; takes start.listener on success. From any thread. */
+int worker_add(struct worker *w, const struct newcomer *n, struct err *e);
