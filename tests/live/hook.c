@@ -29,6 +29,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -330,6 +331,8 @@ struct container {
 	const char *timeout;   /* NULL: 5s */
 	const char *seccomp;   /* NULL: none */
 	bool userns;
+	bool crun;        /* in a mount namespace with cgroup2, which it insists on */
+	int hook_seconds; /* the runtime's own limit; 0: none */
 };
 
 static void add_hook(struct json_object *config, const struct container *c)
@@ -347,6 +350,8 @@ static void add_hook(struct json_object *config, const struct container *c)
 				       "warder-hook", "--socket", sock, "--timeout",
 				       c->timeout ? c->timeout : "5s", NULL }));
 	json_object_object_add(hook, "env", words((const char *const[]){ env, NULL }));
+	if (c->hook_seconds)
+		json_object_object_add(hook, "timeout", json_object_new_int(c->hook_seconds));
 	json_object_array_add(list, hook);
 	json_object_object_add(hooks, c->stage ? c->stage : "prestart", list);
 	json_object_object_add(config, "hooks", hooks);
@@ -387,22 +392,45 @@ static void write_bundle(const struct container *c)
 	json_object_put(config);
 }
 
+static void runtime(const struct container *c, const char *verb, const char *id)
+{
+	static const char crun[] = "umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup;"
+				   "exec crun --cgroup-manager=disabled \"$@\"";
+	const char *const enter[] = { "unshare", "-m", "sh", "-c", crun, "crun" };
+	const char *argv[16];
+	char root[PATH_MAX];
+	size_t n = 0;
+
+	if (c->crun)
+		for (; n < ARRAY_LEN(enter); n++)
+			argv[n] = enter[n];
+	else
+		argv[n++] = "runc";
+	snprintf(root, sizeof root, "%s/root", dir);
+	argv[n++] = "--root";
+	argv[n++] = root;
+	argv[n++] = verb;
+	argv[n++] = strcmp(verb, "run") == 0 ? "--bundle" : "-f";
+	if (strcmp(verb, "run") == 0)
+		argv[n++] = dir;
+	argv[n++] = id;
+	argv[n] = NULL;
+	run(argv, "/dev/null", 15U * (uint64_t)SECOND);
+}
+
 static void run_container(const struct container *c)
 {
-	char id[64], root[PATH_MAX];
+	static struct run kept;
+	char id[64];
 
 	write_bundle(c);
 	snprintf(id, sizeof id, "warder-test-%d-%d", getpid(), n_containers++);
-	snprintf(root, sizeof root, "%s/root", dir);
-	run((const char *const[]){ "runc", "--root", root, "run", "--bundle", dir, id, NULL },
-	    "/dev/null", 15U * (uint64_t)SECOND);
-	if (result.status < 0) {
-		struct run kept = result;
-
-		run((const char *const[]){ "runc", "--root", root, "delete", "-f", id, NULL },
-		    "/dev/null", 5U * (uint64_t)SECOND);
-		result = kept;
-	}
+	runtime(c, "run", id);
+	if (result.status >= 0)
+		return;
+	kept = result;
+	runtime(c, "delete", id);
+	result = kept;
 }
 
 /* The one line of the hook within runc's own message. */
@@ -423,26 +451,35 @@ static const char account[] = "busybox ls /proc/self/fd; busybox grep -E '^(NoNe
 
 static void test_same_as_without(void **state)
 {
-	static const char *const stages[] = { "prestart", "createRuntime" };
+	static const struct {
+		const char *stage;
+		bool userns, crun;
+	} rows[] = {
+		{ "prestart", false, false },      { "prestart", true, false },
+		{ "createRuntime", false, false }, { "createRuntime", true, false },
+		{ "prestart", false, true },       { "createRuntime", false, true },
+	};
 	struct container c = { .script = account };
-	auto_free char *plain = NULL;
 	struct super *s;
 	size_t i;
 
 	(void)state;
-	run_container(&c);
-	assert_int_equal(result.status, 7);
-	plain = strdup(result.out);
-	c.hook = hook_path;
-	for (i = 0; i < 2 * ARRAY_LEN(stages); i++) {
-		c.stage = stages[i % 2];
-		c.userns = i >= 2;
+	for (i = 0; i < ARRAY_LEN(rows); i++) {
+		auto_free char *plain = NULL;
+
+		c.userns = rows[i].userns;
+		c.crun = rows[i].crun;
+		c.hook = NULL;
+		run_container(&c);
+		assert_int_equal(result.status, 7);
+		plain = strdup(result.out);
+		c.stage = rows[i].stage;
+		c.hook = hook_path;
 		s = super_start(SERVE, GATE(notify_all));
 		run_container(&c);
-		print_message("  %s%s: %d calls\n", c.stage, c.userns ? ", user namespace" : "",
-			      s->calls);
-		if (!c.userns)
-			assert_string_equal(result.out, plain);
+		print_message("  %s, %s%s: %d calls\n", c.crun ? "crun" : "runc", c.stage,
+			      c.userns ? ", user namespace" : "", s->calls);
+		assert_string_equal(result.out, plain);
 		assert_non_null(strstr(result.out, "started"));
 		assert_int_equal(result.status, 7);
 		assert_int_equal(s->handed, 1);
@@ -548,36 +585,55 @@ static void test_own_profile(void **state)
 	super_stop(s);
 }
 
+static const char *const steps[] = { "asked",     "seized",  "mapped",   "written",
+				     "installed", "fetched", "unmapped", "closed",
+				     "detached",  "sent",    "acked" };
+
+static void fail_at(struct container *c, const char *step, const char *how, struct bpf_prog gate)
+{
+	struct super *s = super_start(SERVE, gate);
+	char failpoint[64];
+
+	snprintf(failpoint, sizeof failpoint, "hook.%s=%s", step, how);
+	c->failpoint = failpoint;
+	run_container(c);
+	if (result.status <= 0 || strstr(result.out, "started") || !strstr(result.out, "hook"))
+		fail_msg("%s: %d: %s", failpoint, result.status, result.out);
+	assert_true(result.ns < 5U * (uint64_t)SECOND);
+	print_message("  %s, %s at %s: aborted after %llu ms\n", c->crun ? "crun" : "runc", how,
+		      step, (unsigned long long)result.ns / 1000000);
+	super_stop(s);
+}
+
 /* The hook dies at each step: the container does not start, and nothing hangs. */
 static void test_killed_at_each_step(void **state)
 {
-	static const char *const steps[] = { "asked",     "seized",  "mapped",   "written",
-					     "installed", "fetched", "unmapped", "closed",
-					     "detached",  "sent",    "acked" };
-	struct bpf_prog gates[] = { GATE(notify_all), GATE(notify_exec) };
 	struct container c = { .script = "echo started", .hook = hook_fail_path };
-	char failpoint[64];
-	struct super *s;
-	size_t i, g;
+	size_t i;
 
 	(void)state;
 	if (access(hook_fail_path, X_OK) < 0)
 		fail_msg("%s: build it with -DWARDER_FAILPOINTS", hook_fail_path);
+	for (i = 0; i < ARRAY_LEN(steps); i++) {
+		c.crun = false;
+		fail_at(&c, steps[i], "kill", GATE(notify_all));
+		fail_at(&c, steps[i], "kill", GATE(notify_exec));
+		c.crun = true;
+		fail_at(&c, steps[i], "kill", GATE(notify_all));
+	}
+}
+
+/* A hook that hangs is ended by the runtime's own limit for it. */
+static void test_hung_at_each_step(void **state)
+{
+	struct container c = { .script = "echo started",
+			       .hook = hook_fail_path,
+			       .hook_seconds = 1 };
+	size_t i;
+
+	(void)state;
 	for (i = 0; i < ARRAY_LEN(steps); i++)
-		for (g = 0; g < ARRAY_LEN(gates); g++) {
-			snprintf(failpoint, sizeof failpoint, "hook.%s=kill", steps[i]);
-			c.failpoint = failpoint;
-			s = super_start(SERVE, gates[g]);
-			run_container(&c);
-			if (result.status <= 0 || strstr(result.out, "started") ||
-			    !strstr(result.out, "hook"))
-				fail_msg("%s: %d: %s", failpoint, result.status, result.out);
-			assert_true(result.ns < 5U * (uint64_t)SECOND);
-			if (g == 0)
-				print_message("  killed when %s: aborted after %llu ms\n", steps[i],
-					      (unsigned long long)result.ns / 1000000);
-			super_stop(s);
-		}
+		fail_at(&c, steps[i], "stop", GATE(notify_all));
 }
 
 /* The hook alone, on a process of ours. */
@@ -726,6 +782,83 @@ static void test_alone(void **state)
 	super_stop(s);
 }
 
+/* Of a process with busy threads: what they counted, shared with us. */
+static struct {
+	atomic_long good, bad;
+} * busy;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+}
+
+static void *busy_thread(void *arg)
+{
+	const pid_t parent = getppid();
+	const pid_t self = getpid();
+
+	for (;;)
+		if (syscall(SYS_getppid) == parent && syscall(SYS_getpgid, 0) >= 0 &&
+		    syscall(SYS_getpid) == self)
+			busy->good++;
+		else
+			busy->bad++;
+	return arg;
+}
+
+static void many_busy_threads(void)
+{
+	const struct sigaction act = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	const struct itimerval often = { { 0, 500 }, { 0, 500 } };
+	pthread_t t;
+	int i;
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+	for (i = 0; i < 4; i++)
+		pthread_create(&t, NULL, busy_thread, NULL);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Every call of 5 threads is notified while the hook is at work there; none is lost. */
+static void test_busy_threads(void **state)
+{
+	const struct container c = { .script = "true" };
+	struct super *s = super_start(SERVE, GATE(notify_all));
+	uint64_t ns[20];
+	long before;
+	size_t i;
+	pid_t pid;
+
+	(void)state;
+	write_bundle(&c);
+	for (i = 0; i < ARRAY_LEN(ns); i++) {
+		memset(busy, 0, sizeof *busy);
+		pid = start(many_busy_threads);
+		run_hook(pid, "created", "enforce");
+		if (result.status)
+			fail_msg("round %zu: %s", i, result.out);
+		ns[i] = result.ns;
+		before = busy->good;
+		while (busy->good < before + 100)
+			assert_int_equal(kill(pid, 0), 0);
+		assert_int_equal(busy->bad, 0);
+		end(pid);
+	}
+	assert_int_equal(s->handed, ARRAY_LEN(ns));
+	super_stop(s);
+	qsort(ns, ARRAY_LEN(ns), sizeof *ns, by_value);
+	print_message("  5 busy threads: the whole hook takes %llu us (median), %llu us (worst)\n",
+		      (unsigned long long)ns[ARRAY_LEN(ns) / 2] / 1000,
+		      (unsigned long long)ns[ARRAY_LEN(ns) - 1] / 1000);
+}
+
 static void test_bad_input(void **state)
 {
 	static const char *const texts[] = { "", "{", "[]", "\xff\xfe", "{\"id\":\"../..\"}" };
@@ -798,6 +931,9 @@ static int group_setup(void **state)
 	strcpy(dir, "/tmp/warder-live-hook.XXXXXX");
 	if (!mkdtemp(dir))
 		return -1;
+	busy = mmap(NULL, sizeof *busy, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (busy == MAP_FAILED)
+		return -1;
 	snprintf(cmd, sizeof cmd,
 		 "cd %s && chmod 755 . && mkdir -p rootfs/bin rootfs/proc rootfs/dev rootfs/sys && "
 		 "cp /bin/busybox rootfs/bin/ && chmod -R go+rX rootfs && runc spec && "
@@ -830,6 +966,7 @@ int main(void)
 		cmocka_unit_test(test_bad_input),
 		cmocka_unit_test(test_stdin_hangs),
 		cmocka_unit_test(test_alone),
+		cmocka_unit_test(test_busy_threads),
 		cmocka_unit_test(test_targets_refused),
 		cmocka_unit_test(test_same_as_without),
 		cmocka_unit_test(test_many),
@@ -838,6 +975,7 @@ int main(void)
 		cmocka_unit_test(test_supervisor_absent),
 		cmocka_unit_test(test_own_profile),
 		cmocka_unit_test(test_killed_at_each_step),
+		cmocka_unit_test(test_hung_at_each_step),
 	};
 
 	hook_path = absolute("WARDER_HOOK", "build/warder-hook");
