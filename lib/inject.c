@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/rseq.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -326,6 +327,25 @@ static int find_call(struct inject *in, struct err *e)
 	return 0;
 }
 
+/* A kernel without rseq, or one that does not tell (before 5.13), has none to leave. */
+static void leave_rseq(struct inject *in)
+{
+	struct __ptrace_rseq_configuration conf;
+	struct rseq_cs cs;
+	struct err ignored;
+	uint64_t at = 0;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, in->tid, sizeof conf, &conf) < 0 ||
+	    !conf.rseq_abi_pointer)
+		return;
+	if (inject_read(in, conf.rseq_abi_pointer + offsetof(struct rseq, rseq_cs), &at, sizeof at,
+			&ignored) ||
+	    !at || inject_read(in, at, &cs, sizeof cs, &ignored))
+		return;
+	if (inject_arch_pc(&in->saved) - cs.start_ip < cs.post_commit_offset)
+		inject_arch_set_pc(&in->saved, cs.abort_ip);
+}
+
 /* From here on the target is not its own: it dies if we do. */
 static int take_over(struct inject *in, struct err *e)
 {
@@ -340,6 +360,7 @@ static int take_over(struct inject *in, struct err *e)
 	r = find_call(in, e);
 	if (r)
 		return r;
+	leave_rseq(in);
 	if (ptrace(PTRACE_GETSIGMASK, in->tid, (long)KERNEL_SIGSET, &in->mask) < 0)
 		return traced_err(in, e, "read signal mask");
 	r = options_set(in, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL, e);

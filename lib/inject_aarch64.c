@@ -40,6 +40,14 @@ uint64_t inject_arch_pc(const struct inject_regs *r)
 	return load(r).pc;
 }
 
+void inject_arch_set_pc(struct inject_regs *r, uint64_t pc)
+{
+	struct user_pt_regs u = load(r);
+
+	u.pc = pc;
+	memcpy(r->raw, &u, sizeof u);
+}
+
 bool inject_arch_is_syscall(const unsigned char *before_pc)
 {
 	return memcmp(before_pc + 4, inject_arch_syscall, sizeof inject_arch_syscall) == 0;

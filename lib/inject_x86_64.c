@@ -47,6 +47,14 @@ uint64_t inject_arch_pc(const struct inject_regs *r)
 	return load(r).rip;
 }
 
+void inject_arch_set_pc(struct inject_regs *r, uint64_t pc)
+{
+	struct user_regs_struct u = load(r);
+
+	u.rip = pc;
+	store(r, &u);
+}
+
 bool inject_arch_is_syscall(const unsigned char *before_pc)
 {
 	return memcmp(before_pc + 6, inject_arch_syscall, sizeof inject_arch_syscall) == 0;

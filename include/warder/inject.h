@@ -17,6 +17,8 @@
  *    that the stop interrupted is then restarted by the kernel itself. Calls that answer EINTR to
  *    any wake-up (epoll_wait, a recv with a timeout, ...) are rewound and repeated, with their full
  *    timeout, unless a signal is waiting.
+ *  - A target inside a restartable sequence (rseq(2)) is sent to its abort address, as the kernel
+ *    does when it preempts one: put back in the middle, it would end a sequence that was broken.
  *  - PTRACE_O_EXITKILL is set while the registers or the mask are ours: a tracer that dies then
  *    takes the target with it. Without it the target would go on with our registers, which mostly,
  *    but not surely, kills it. Before and after, a dying tracer leaves the target unharmed.
@@ -64,6 +66,7 @@ struct inject_regs { /* as PTRACE_GETREGSET NT_PRSTATUS fills it */
 extern const char *const inject_arch_name;
 extern const size_t inject_arch_regs_len; /* a task of another architecture has another */
 uint64_t inject_arch_pc(const struct inject_regs *r);
+void inject_arch_set_pc(struct inject_regs *r, uint64_t pc);
 /* Is there a system call instruction that ends at pc? (bytes: the 8 before pc) */
 bool inject_arch_is_syscall(const unsigned char *before_pc);
 extern const unsigned char inject_arch_syscall[]; /* to search for in the vDSO */

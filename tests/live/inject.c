@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/rseq.h>
 #include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -43,6 +44,7 @@ struct shared {
 	atomic_int hits;  /* signal handlers that ran */
 	atomic_long good; /* rounds of work with the right result */
 	atomic_long bad;
+	atomic_int visits; /* counted while the target is stopped */
 	atomic_int done;
 	long result;
 	int error;
@@ -272,6 +274,7 @@ static uint64_t visit(pid_t tid, pid_t tgid)
 	r = inject_open(tid, soon(), &in, &e);
 	if (r)
 		fail_msg("%s", e.msg);
+	sh->visits++;
 	page = do_call(in, SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS);
 	assert_true(page > 0);
 	assert_int_equal(inject_write(in, (uint64_t)page, text, sizeof text, &e), 0);
@@ -507,6 +510,77 @@ static void test_many_threads(void **state)
 	print_times("leader of 5 threads, 100 us timer", ns, ROUNDS);
 	target_end(&t);
 }
+
+#ifdef __x86_64__
+/* One restartable sequence that takes a while; true when it was not aborted. */
+static bool sequence(void)
+{
+	struct rseq *area = (struct rseq *)((char *)__builtin_thread_pointer() + __rseq_offset);
+	int whole = 1;
+
+	asm volatile(".pushsection __rseq_cs, \"aw\"\n"
+		     ".balign 32\n"
+		     "3: .long 0, 0\n"
+		     ".quad 1f, 2f - 1f, 4f\n"
+		     ".popsection\n"
+		     "leaq 3b(%%rip), %%rax\n"
+		     "movq %%rax, %[cs]\n"
+		     "1: movl $50000, %%eax\n"
+		     "5: decl %%eax\n"
+		     "jnz 5b\n"
+		     "2: jmp 6f\n"
+		     ".byte 0x0f, 0xb9, 0x3d\n" /* ud1, then the signature */
+		     ".long 0x53053053\n"
+		     "4: movl $0, %[whole]\n"
+		     "6:\n"
+		     : [cs] "=m"(area->rseq_cs), [whole] "+m"(whole)
+		     :
+		     : "rax", "cc", "memory");
+	return whole;
+}
+
+static long sequences(struct target *t)
+{
+	int visits;
+
+	(void)t;
+	while (!sh->stop) {
+		visits = sh->visits;
+		if (!sequence())
+			sh->hits++;
+		else if (visits == sh->visits)
+			sh->good++;
+		else
+			sh->bad++;
+	}
+	return 0;
+}
+
+/* A visit within a sequence aborts it; a visit between reading the counter and the sequence's first
+ * instruction looks like one within that did not, so a few of these are let pass. */
+static void test_restartable_sequences(void **state)
+{
+	struct target t;
+	size_t k;
+	long before;
+
+	(void)state;
+	target_start(&t, sequences);
+	for (k = 0; k < ROUNDS; k++) {
+		before = sh->good;
+		while (sh->good == before)
+			sched_yield();
+		visit(t.pid, t.pid);
+	}
+	sh->stop = 1;
+	wait_true(&sh->done);
+	print_message("  sequences: %ld whole, %d aborted, %ld in doubt\n", (long)sh->good,
+		      sh->hits, (long)sh->bad);
+	assert_true(sh->hits > ROUNDS / 4);
+	assert_true(sh->bad < ROUNDS / 20);
+	target_end(&t);
+}
+#endif
 
 /* maps, the signal lines of status, and the list of descriptors, as one text. */
 static void snapshot(pid_t pid, char *buf, size_t size)
@@ -836,6 +910,9 @@ int main(void)
 		cmocka_unit_test(test_working_under_a_timer),
 		cmocka_unit_test(test_blocked_under_a_timer),
 		cmocka_unit_test(test_many_threads),
+#ifdef __x86_64__
+		cmocka_unit_test(test_restartable_sequences),
+#endif
 		cmocka_unit_test(test_leaves_no_trace),
 		cmocka_unit_test(test_signals_meanwhile),
 		cmocka_unit_test(test_stopped_meanwhile),
