@@ -29,6 +29,7 @@
 #define STEADY_NS      10000000000ULL /* a child that lived so long starts again at once */
 #define FIRST_PAUSE_NS 50000000ULL
 #define MAX_PAUSE_NS   10000000000ULL
+#define STOP_NS        5000000000ULL /* for a child to end by itself */
 
 struct child {
 	const char *name;
@@ -198,10 +199,11 @@ static bool watch(struct keeper *k)
 			continue;
 		}
 		any = true;
-		if (k->worker.pid && is_silent(k, i, now)) {
+		if (!k->worker.pid) {
+			k->watches[i].since_ns = 0;
+		} else if (is_silent(k, i, now)) {
 			log_say("the worker (pid %d) is silent: a call of container %s waits; it "
-				"is "
-				"killed",
+				"is killed",
 				(int)k->worker.pid, k->arena->blocks[i].id);
 			kill(k->worker.pid, SIGKILL);
 			memset(k->watches, 0, sizeof k->watches);
@@ -255,17 +257,32 @@ static void loop(struct keeper *k)
 	}
 }
 
-static void end_child(struct keeper *k, struct child *c)
+/* SIGTERM; SIGKILL for one that does not end (stopped, stuck, writing to a pipe nobody reads). */
+static void end_child(struct child *c)
 {
+	uint64_t now = now_ns(), until = now + STOP_NS;
 	int status;
+	sigset_t set;
 
 	if (!c->pid)
 		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
 	kill(c->pid, SIGTERM);
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
-		continue;
+	while (!waitpid(c->pid, &status, WNOHANG)) {
+		const struct timespec left = { (time_t)((until - now) / 1000000000),
+					       (long)((until - now) % 1000000000) };
+
+		sigtimedwait(&set, NULL, &left);
+		now = now_ns();
+		if (now >= until) {
+			log_say("the %s (pid %d) does not end; it is killed", c->name, (int)c->pid);
+			kill(c->pid, SIGKILL);
+			waitpid(c->pid, &status, 0);
+			break;
+		}
+	}
 	c->pid = 0;
-	(void)k;
 }
 
 /* In the order of the data: nothing is recorded after the worker's end; then the scribe reads it
@@ -275,15 +292,15 @@ static void stop(struct keeper *k)
 	uint32_t high = atomic_load(&k->arena->high);
 
 	k->stopping = true;
-	end_child(k, &k->worker);
+	end_child(&k->worker);
 	for (uint32_t i = 0; i < high; i++)
 		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE)
 			atomic_store(&k->arena->blocks[i].state, BLOCK_ENDED);
-	end_child(k, &k->scribe);
+	end_child(&k->scribe);
 }
 
-/* Everything open now is the keeper's, and no worker closes it. */
-static int record_fds(struct arena *a, struct err *e)
+/* Everything open now is the keeper's, and no worker closes it; but ready_fd is about to go. */
+static int record_fds(struct arena *a, int ready_fd, struct err *e)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
@@ -294,7 +311,8 @@ static int record_fds(struct arena *a, struct err *e)
 	while ((entry = readdir(dir))) {
 		int fd = atoi(entry->d_name);
 
-		if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd <= STDERR_FILENO)
+		if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd <= STDERR_FILENO ||
+		    fd == ready_fd)
 			continue;
 		if (a->n_fds == ARENA_FDS) {
 			closedir(dir);
@@ -321,7 +339,7 @@ static int open_signals(int *fd, struct err *e)
 	return *fd < 0 ? err_set(e, errno, "make a signalfd") : 0;
 }
 
-static int open_keeper(struct keeper *k, struct err *e)
+static int open_keeper(struct keeper *k, int ready_fd, struct err *e)
 {
 	bool returns;
 	int r = session_probe_recv(&returns, e);
@@ -337,7 +355,7 @@ static int open_keeper(struct keeper *k, struct err *e)
 	if (r)
 		return r;
 	k->poll_first = !returns;
-	return record_fds(k->arena, e);
+	return record_fds(k->arena, ready_fd, e);
 }
 
 static int say_ready(const struct config *c, int fd, struct err *e)
@@ -378,7 +396,7 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 			      .signals = -1,
 			      .worker = { .name = "worker" },
 			      .scribe = { .name = "scribe" } };
-	r = open_keeper(k, e);
+	r = open_keeper(k, ready_fd, e);
 	if (!r)
 		r = say_ready(c, ready_fd, e);
 	if (!r) {

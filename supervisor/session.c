@@ -388,6 +388,10 @@ static void recover(struct session *s, struct slot *slot)
 			serve(s, slot);
 		return;
 	}
+	if (is_event(slot) && slot->notif.pid) { /* what was read of the caller is not committed */
+		slot->flags &= (uint8_t) ~(RECORD_LATE | RECORD_NO_IDENTITY);
+		identify(s, slot, next);
+	}
 	if (state == SLOT_DECIDED) {
 		slot->done = (uint8_t)answer(s, slot);
 		if (slot->done == DONE_GONE) {
@@ -529,8 +533,8 @@ void session_free(struct session *s, bool keep)
 	}
 	pthread_join(s->thread, NULL);
 	if (!keep) {
+		s->block->listener = -1; /* before the number can be another's */
 		close(s->listener);
-		s->block->listener = -1;
 		atomic_store(&s->block->state, BLOCK_ENDED);
 		arena_wake(s->arena);
 	}
