@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -268,6 +269,15 @@ bool listener_full(struct worker *w)
 	return n >= LISTENER_MAX;
 }
 
+/* The connection stays in the queue and would wake us again at once. */
+static void wait_for_room(int error)
+{
+	const struct timespec nap = { 0, 100000000 };
+
+	log_say("a hand-over waits: %s", strerror(error));
+	nanosleep(&nap, NULL);
+}
+
 void listener_accept(struct worker *w)
 {
 	struct handover *h = calloc(1, sizeof *h);
@@ -279,6 +289,8 @@ void listener_accept(struct worker *w)
 	}
 	h->sock = accept4(w->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (h->sock < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			wait_for_room(errno);
 		free(h);
 		return;
 	}
