@@ -30,7 +30,7 @@ static int map(int fd, struct arena **out, struct err *e)
 int arena_new(struct arena **out, int *fd, struct err *e)
 {
 	auto_fd mem = memfd_create("warder", MFD_CLOEXEC);
-	struct arena *a;
+	struct arena *a = NULL;
 	int r;
 
 	if (mem < 0 || ftruncate(mem, sizeof(struct arena)))
@@ -50,7 +50,7 @@ int arena_new(struct arena **out, int *fd, struct err *e)
 
 int arena_map(int fd, struct arena **out, struct err *e)
 {
-	struct arena *a;
+	struct arena *a = NULL;
 	struct stat st;
 	int r;
 

@@ -80,15 +80,17 @@ const struct record *lane_next(const struct lane *l, uint64_t head, uint64_t *cu
 {
 	while (*cursor != head) {
 		const struct record *r = at(l, *cursor);
+		uint32_t size =
+			*(const volatile uint32_t *)&r->size; /* once: the check must hold */
 		uint32_t to_end = LANE_RING - (uint32_t)(*cursor & (LANE_RING - 1));
 
-		if (head - *cursor > LANE_RING || r->size < sizeof *r || r->size % 8 ||
-		    r->size > head - *cursor || r->size > to_end) {
+		if (head - *cursor > LANE_RING || size < sizeof *r || size % 8 ||
+		    size > head - *cursor || size > to_end) {
 			*broken = true;
 			*cursor = head;
 			return NULL;
 		}
-		*cursor += r->size;
+		*cursor += size;
 		if (r->type != LANE_FILLER)
 			return r;
 	}
