@@ -61,8 +61,8 @@ int policy_parse(const char *name, const char *file, const char *text, size_t le
 		 const struct policy **out, const struct warn *w, struct err *e);
 int policy_load(const char *path, const struct policy **out, const struct warn *w, struct err *e);
 /* The bytes of the installed policy DIR/NAME.json: *text heap, NUL-terminated. name must be
- * policy_name_ok() (EINVAL otherwise); the file is opened inside DIR only, without following a symbolic
- * link out of it. */
+ * policy_name_ok() (EINVAL otherwise); the file is opened inside DIR only, without following a
+ * symbolic link out of it. */
 int policy_read_named(const char *dir, const char *name, char **text, size_t *len, struct err *e);
 /* DIR/NAME.json; name must be policy_name_ok() (EINVAL otherwise), the file is opened inside DIR
  * only, without following a symbolic link out of it. */

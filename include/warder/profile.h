@@ -20,7 +20,8 @@
 #include "warder/json.h"
 #include "warder/names.h"
 
-#define PROFILE_MAX_ARGS 6
+#define PROFILE_MAX_ARGS  6
+#define PROFILE_MAX_RULES 65536 /* of a ruleset */
 
 /* One comparison: arg[index] OP value; MASKED_EQ: (arg & value) == value2. Unsigned, 64 bits. */
 struct cond {
@@ -94,7 +95,7 @@ struct profile_facts {
 };
 void profile_facts(const struct profile *p, struct profile_facts *out);
 
-/* Errors: EINVAL (no architecture of the document fits and so on), ENOMEM. */
+/* Errors: E2BIG, ENOMEM. */
 int profile_resolve(const struct profile *p, const struct host *h, struct ruleset *out,
 		    struct err *e);
 void ruleset_fini(struct ruleset *r);
@@ -106,3 +107,8 @@ void profile_clauses(const struct ruleset *r, enum arch a, int nr,
 
 /* Do these arguments satisfy all the conditions? */
 bool conds_match(const struct conds *c, const uint64_t args[6]);
+
+/* Pieces of the format that policy rules share: one element of "args"; "names" (or "name") of an
+ * entry, *names an array on the heap of strings borrowed from the document, also on failure. */
+int profile_parse_cond(const struct json_at *at, struct cond *out, struct err *e);
+int profile_parse_names(const struct json_at *entry, const char ***names, int *n, struct err *e);
