@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Length of the printable UTF-8 sequence at s, 0 if there is none. */
-static size_t printable(const unsigned char *s)
+size_t err_printable(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	unsigned cp;
 	size_t n, i;
 
@@ -44,7 +44,7 @@ void err_clean(char *s)
 	size_t n;
 
 	for (; *p; p += n) {
-		n = printable(p);
+		n = err_printable((const char *)p);
 		if (!n) {
 			*p = '?';
 			n = 1;

@@ -242,6 +242,7 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 		ev.rule = decide_why(src->compiled->decide, r->verdict);
 		ev.message = decide_message(src->compiled->decide, r->verdict);
 	}
+	ev.unknown = r->flags & RECORD_UNKNOWN;
 	ev.latency_ns = r->latency_ns;
 	put_event(j, &ev);
 }

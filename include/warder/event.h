@@ -27,7 +27,7 @@ enum done { DONE_NONE, DONE_CONTINUE, DONE_ERRNO, DONE_KILL_PROCESS, DONE_GONE, 
 struct event {
 	uint8_t type;
 	uint64_t time_ns; /* CLOCK_REALTIME; printed "2026-11-24T11:30:00.123456789Z" */
-	uint64_t seq;     /* per session, from 1, no gap */
+	uint64_t seq;     /* of the event in its session, from 1; a gap is an event dropped */
 	const char *container, *name, *pod, *namespace, *policy, *mode; /* NULL: not printed */
 	int32_t pid, tid;       /* as this host sees them (tgid, tid) */
 	int32_t ns_pid, ns_tid; /* as the container sees them; 0: unknown */
@@ -47,6 +47,7 @@ struct event {
 	const char *rule;    /* "default", "syscalls[3]", "warder.rules[0]" */
 	const char *message; /* of the rule; NULL: none */
 	const char *phase;   /* "starting": the runtime's own calls; NULL: not printed */
+	bool unknown;        /* "outcome":"unknown": the worker died around the answer */
 	uint64_t latency_ns; /* from receive to reply */
 	uint64_t count;      /* how many identical calls this line stands for; 1 is not printed */
 };
