@@ -42,6 +42,8 @@ bool decide_needs_args(const struct decide *d, enum arch a, int nr);
 
 /* "default", "newer than the profile", "bad architecture", "syscalls[3]", "warder.rules[0]"; never
  * NULL. The attribution is by the first clause in the document that matches the call and has the
- * verdict's effect (libseccomp keeps no such record). */
+ * verdict's effect (libseccomp keeps no such record); where the verdict does not depend on
+ * arguments, by the first such clause without conditions. "profile" where no clause fits, as when
+ * libseccomp merged some. */
 const char *decide_why(const struct decide *d, struct verdict v);
 const char *decide_message(const struct decide *d, struct verdict v); /* of the rule; NULL: none */
