@@ -680,8 +680,8 @@ static pid_t start(void (*before)(void))
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
 	pid = fork();
 	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		before();
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a change of user id clears it */
 		close(ready[1]);
 		for (;;)
 			pause();
