@@ -235,7 +235,7 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 		ev.args[i] = r->data.args[i];
 	ev.verdict = verdict_word(r->verdict);
 	ev.asked = names_action_word((enum act)r->verdict.act);
-	ev.done = r->done;
+	ev.done = r->done < DONE_COUNT ? r->done : DONE_NONE;
 	if (r->verdict.act == ACT_ERRNO)
 		ev.error = names_errno_name(r->verdict.errnum);
 	if (src->compiled) {

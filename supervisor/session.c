@@ -26,6 +26,7 @@
 #define STACK_SIZE   (64UL * 1024)
 #define IDENT_TTL_NS 100000000ULL /* comm and exe are read again after this */
 #define INIT_THREADS 64
+#define EXEC_NS      1000000000ULL /* an exec that was let through has happened by then */
 
 struct ident { /* what the hot path needs of an identity; the rest has gone through the ring */
 	pid_t tid;
@@ -46,6 +47,8 @@ struct session {
 	int n_init_threads;
 	pid_t init_threads[INIT_THREADS];
 	struct ident idents[SESSION_IDENTS];
+	pid_t execing; /* this number is about to be another program's: not cached */
+	uint64_t execing_until_ns;
 	pthread_t thread;
 	_Atomic bool stop, done;
 	void (*on_end)(void *ctx);
@@ -184,7 +187,7 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 		slot->flags |= RECORD_LATE;
 	if (!put_identity(s, next, n, &id)) {
 		slot->flags |= RECORD_NO_IDENTITY;
-	} else if (!slot->flags) {
+	} else if (!slot->flags && (tid != s->execing || slot->time_ns > s->execing_until_ns)) {
 		ident->tid = tid;
 		ident->until_ns = slot->time_ns + IDENT_TTL_NS;
 	}
@@ -295,6 +298,17 @@ static bool is_event(const struct slot *slot)
 	return slot->verdict.act != ACT_ALLOW && !(slot->flags & RECORD_STARTING);
 }
 
+/* A thread that execs becomes the leader, which may make calls until then. */
+static void note_exec(struct session *s, pid_t tid)
+{
+	pid_t tgid = target_tgid(tid);
+
+	if (tgid > 0 && tgid != tid) {
+		s->execing = tgid;
+		s->execing_until_ns = now_ns() + EXEC_NS;
+	}
+}
+
 /* Fills the slot from the received call: verdict and all that the answer and the record need. */
 static void decide_call(struct session *s, struct slot *slot, struct commit *next)
 {
@@ -316,6 +330,8 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 		if (n->pid)
 			identify(s, slot, next);
 	}
+	if (is_exec(s, &n->data))
+		note_exec(s, (pid_t)n->pid);
 }
 
 static void clear_slot(struct slot *slot)
