@@ -70,6 +70,7 @@ static char dir[64]; /* bundle, runc's root, socket */
 static const char *hook_path;
 static const char *hook_fail_path;
 static int n_containers;
+static struct super *current; /* the running one, for the end of a test that failed */
 
 /* All but the four that are never notified. */
 static struct sock_filter notify_all[] = {
@@ -230,6 +231,7 @@ static struct super *super_start(enum how how, struct bpf_prog gate)
 	if (wire_listen(s->path, 16, &s->sock, &e))
 		fail_msg("%s", e.msg);
 	pthread_create(&s->thread, NULL, supervise, s);
+	current = s;
 	return s;
 }
 
@@ -245,6 +247,15 @@ static void super_stop(struct super *s)
 	close(s->sock);
 	unlink(s->path);
 	free(s);
+	current = NULL;
+}
+
+static int stop_left(void **state)
+{
+	(void)state;
+	if (current)
+		super_stop(current);
+	return 0;
 }
 
 /* One program run, its output (both streams), its end. */
@@ -445,9 +456,10 @@ static void assert_refused_with(const char *part)
 	assert_null(strstr(result.out, "started"));
 }
 
-static const char account[] = "busybox ls /proc/self/fd; busybox grep -E '^(NoNewPrivs|Cap|Sig|"
-			      "Groups|Uid|Threads)' /proc/self/status; busybox ls -lR /bin /sys/fs;"
-			      "echo started; exit 7";
+static const char account[] =
+	"busybox ls -l /proc/self/fd | busybox sed 's/.* //; s/[0-9]*]//';"
+	"busybox grep -E '^(NoNewPrivs|Cap...|SigBlk|SigIgn|SigCgt|Groups|Uid|Gid|Threads)' "
+	"/proc/self/status; busybox ls -R /bin /dev /proc/sys/user; echo started; exit 7";
 
 static void test_same_as_without(void **state)
 {
@@ -991,21 +1003,21 @@ static const char *absolute(const char *variable, const char *fallback)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_bad_input),
-		cmocka_unit_test(test_stdin_hangs),
-		cmocka_unit_test(test_alone),
-		cmocka_unit_test(test_busy_threads),
-		cmocka_unit_test(test_targets_refused),
-		cmocka_unit_test(test_same_as_without),
-		cmocka_unit_test(test_many),
-		cmocka_unit_test(test_exempt),
-		cmocka_unit_test(test_supervisor_fails),
-		cmocka_unit_test(test_supervisor_absent),
-		cmocka_unit_test(test_wrong_stage),
-		cmocka_unit_test(test_own_profile),
-		cmocka_unit_test(test_killed_at_each_step),
-		cmocka_unit_test(test_hung_at_each_step),
+		cmocka_unit_test_teardown(test_options, stop_left),
+		cmocka_unit_test_teardown(test_bad_input, stop_left),
+		cmocka_unit_test_teardown(test_stdin_hangs, stop_left),
+		cmocka_unit_test_teardown(test_alone, stop_left),
+		cmocka_unit_test_teardown(test_busy_threads, stop_left),
+		cmocka_unit_test_teardown(test_targets_refused, stop_left),
+		cmocka_unit_test_teardown(test_same_as_without, stop_left),
+		cmocka_unit_test_teardown(test_many, stop_left),
+		cmocka_unit_test_teardown(test_exempt, stop_left),
+		cmocka_unit_test_teardown(test_supervisor_fails, stop_left),
+		cmocka_unit_test_teardown(test_supervisor_absent, stop_left),
+		cmocka_unit_test_teardown(test_wrong_stage, stop_left),
+		cmocka_unit_test_teardown(test_own_profile, stop_left),
+		cmocka_unit_test_teardown(test_killed_at_each_step, stop_left),
+		cmocka_unit_test_teardown(test_hung_at_each_step, stop_left),
 	};
 
 	hook_path = absolute("WARDER_HOOK", "build/warder-hook");
