@@ -34,6 +34,7 @@ struct block {
 	_Atomic uint32_t mode;
 	_Atomic uint32_t starting; /* the init has not exec'd yet */
 	uint32_t has_start_root;
+	uint64_t start_ns;             /* CLOCK_REALTIME */
 	uint32_t announced;            /* the reader's: its "session_start" is written */
 	uint64_t dropped_said;         /* the reader's: how many of `dropped` are in the events */
 	struct target_root start_root; /* what the init's root was at the hand-over */
@@ -54,11 +55,12 @@ struct policy_text {
 struct arena {
 	uint32_t magic, version;
 	uint64_t size;
-	_Atomic uint32_t work;     /* futex: the journal sleeps while it is 0 */
-	_Atomic uint32_t high;     /* blocks at and above were never used */
-	_Atomic uint64_t restarts; /* of the worker */
-	_Atomic uint32_t readers;  /* counts the journals: a new one knows no identities */
-	_Atomic uint64_t lost;     /* event lines that could not be written */
+	_Atomic uint32_t work;      /* futex: the journal sleeps while it is 0 */
+	_Atomic uint32_t high;      /* blocks at and above were never used */
+	_Atomic uint64_t restarts;  /* of the worker */
+	_Atomic uint64_t handovers; /* ever taken */
+	_Atomic uint32_t readers;   /* counts the journals: a new one knows no identities */
+	_Atomic uint64_t lost;      /* event lines that could not be written */
 	int32_t n_fds; /* the keeper's own descriptors: a new worker leaves them alone */
 	int32_t fds[ARENA_FDS];
 	struct policy_text policies[ARENA_POLICIES];

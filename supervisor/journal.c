@@ -165,6 +165,8 @@ static void put_session_event(struct journal *j, const struct source *src, enum 
 	struct event ev;
 
 	event_of_source(src, &ev, type);
+	if (type == EVENT_SESSION_START)
+		ev.time_ns = src->block->start_ns;
 	put_event(j, &ev);
 }
 
@@ -247,14 +249,15 @@ static void put_call(struct journal *j, const struct source *src, const struct r
 	put_event(j, &ev);
 }
 
-static void keep_identity(struct source *src, const struct record_identity *r)
+static void keep_identity(struct source *src, const struct record_identity *r, size_t size)
 {
 	struct identity **kept = &src->idents[r->ident % SESSION_IDENTS];
 
 	if (!*kept)
 		*kept = malloc(sizeof **kept);
 	if (*kept) {
-		**kept = r->identity;
+		memset(*kept, 0, sizeof **kept);
+		memcpy(*kept, &r->identity, size - offsetof(struct record_identity, identity));
 		(*kept)->comm[sizeof r->identity.comm - 1] = 0;
 		(*kept)->exe[sizeof r->identity.exe - 1] = 0;
 	}
@@ -282,10 +285,13 @@ static bool drain(struct journal *j, struct source *src)
 
 	lane_read(l, words);
 	while ((r = lane_next(l, words[LANE_head], &src->cursor, &broken))) {
-		if (r->type == RECORD_CALL && r->size == sizeof(struct record_call))
+		uint32_t size = lane_size(l, r, src->cursor);
+
+		if (r->type == RECORD_CALL && size == sizeof(struct record_call))
 			put_call(j, src, (const struct record_call *)(const void *)r);
-		else if (r->type == RECORD_IDENTITY && r->size == sizeof(struct record_identity))
-			keep_identity(src, (const struct record_identity *)(const void *)r);
+		else if (r->type == RECORD_IDENTITY && size >= RECORD_IDENTITY_MIN &&
+			 size <= sizeof(struct record_identity))
+			keep_identity(src, (const struct record_identity *)(const void *)r, size);
 	}
 	if (broken)
 		trouble(j, "a session's ring was damaged and has been emptied");

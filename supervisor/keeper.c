@@ -32,9 +32,10 @@
 #define STOP_NS        5000000000ULL /* for a child to end by itself */
 
 struct child {
-	const char *name;
+	const char *name, *comm;
 	pid_t pid; /* 0: not running */
 	uint64_t started_ns, start_at_ns, pause_ns;
+	uint64_t progress; /* at its last death */
 };
 
 struct watch { /* what the keeper saw of a block */
@@ -58,10 +59,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 }
 
-static void child_signals(pid_t keeper)
+static void child_setup(const struct child *c, pid_t keeper)
 {
 	sigset_t set;
 
+	prctl(PR_SET_NAME, c->comm);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != keeper)
 		_exit(1);
@@ -103,7 +105,7 @@ static int start(struct keeper *k, struct child *c)
 		return -errno;
 	}
 	if (!pid) {
-		child_signals(keeper);
+		child_setup(c, keeper);
 		if (is_worker)
 			worker_main(k);
 		scribe_main(k);
@@ -113,13 +115,28 @@ static int start(struct keeper *k, struct child *c)
 	return 0;
 }
 
-/* Sets when a dead child is to start again: at once if it had been well for a while. */
-static void schedule(struct child *c)
+/* What the worker has done so far, of any kind. */
+static uint64_t progress(const struct keeper *k)
 {
-	uint64_t now = now_ns();
+	uint32_t high = atomic_load(&k->arena->high);
+	uint64_t words[LANE_N_WORDS], sum = atomic_load(&k->arena->handovers);
 
-	if (now - c->started_ns > STEADY_NS || !c->started_ns)
+	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++) {
+		lane_read(&k->arena->blocks[i].lane, words);
+		sum += words[LANE_seq];
+	}
+	return sum;
+}
+
+/* Sets when a dead child is to start again: at once if it lived long, or was killed from outside
+ * while it did its work; otherwise each time later. */
+static void schedule(struct keeper *k, struct child *c, bool killed)
+{
+	uint64_t now = now_ns(), done = progress(k);
+
+	if (now - c->started_ns > STEADY_NS || (killed && done != c->progress))
 		c->pause_ns = 0;
+	c->progress = done;
 	c->start_at_ns = now + c->pause_ns;
 	if (c->pause_ns)
 		log_say("the %s starts again in %llu ms", c->name,
@@ -153,7 +170,7 @@ static void reap(struct keeper *k)
 			continue;
 		if (!k->stopping) {
 			say_death(c, status);
-			schedule(c);
+			schedule(k, c, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		}
 		c->pid = 0;
 		if (c == &k->worker && !k->stopping)
@@ -167,7 +184,7 @@ static void start_due(struct keeper *k)
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		if (!all[i]->pid && now_ns() >= all[i]->start_at_ns && start(k, all[i]))
-			schedule(all[i]);
+			schedule(k, all[i], false);
 }
 
 /* Has a call waited in this block, with nothing moving, for too long? */
@@ -394,8 +411,8 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 			      .memfd = -1,
 			      .listener = -1,
 			      .signals = -1,
-			      .worker = { .name = "worker" },
-			      .scribe = { .name = "scribe" } };
+			      .worker = { .name = "worker", .comm = "warderd-worker" },
+			      .scribe = { .name = "scribe", .comm = "warderd-scribe" } };
 	r = open_keeper(k, ready_fd, e);
 	if (!r)
 		r = say_ready(c, ready_fd, e);

@@ -97,6 +97,14 @@ void lane_read(const struct lane *l, uint64_t out[LANE_N_WORDS]);
 /* Reader: the next record from *cursor on, below head (a word of lane_read()); NULL: none (or the
  * ring is damaged: then *cursor is head and *broken set). *cursor moves past it. */
 const struct record *lane_next(const struct lane *l, uint64_t head, uint64_t *cursor, bool *broken);
+/* Of the record that lane_next() just gave, as it was checked (the writer may not change it under
+ * us). */
+static inline uint32_t lane_size(const struct lane *l, const struct record *r, uint64_t cursor)
+{
+	uint32_t end = (uint32_t)(cursor & (LANE_RING - 1));
+
+	return (end ? end : LANE_RING) - (uint32_t)((const unsigned char *)r - l->ring);
+}
 /* Everything before cursor is dealt with: its room is the writer's again. */
 static inline void lane_free_to(struct lane *l, uint64_t cursor)
 {

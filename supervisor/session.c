@@ -151,13 +151,16 @@ static bool runtime_call(struct session *s, const struct seccomp_notif *n)
 static bool put_identity(struct session *s, struct commit *next, uint8_t ident,
 			 const struct identity *id)
 {
-	struct record_identity *r = lane_reserve(&s->block->lane, next, RECORD_IDENTITY, sizeof *r);
+	size_t size = offsetof(struct identity, exe) + strlen(id->exe) + 1;
+	struct record_identity *r =
+		lane_reserve(&s->block->lane, next, RECORD_IDENTITY,
+			     (uint32_t)(offsetof(struct record_identity, identity) + size));
 
 	if (!r)
 		return false;
 	r->ident = ident;
 	r->unused = 0;
-	r->identity = *id;
+	memcpy(&r->identity, id, size);
 	return true;
 }
 
@@ -480,6 +483,10 @@ static void copy_text(char *to, const char *from)
 
 void session_fill(struct block *b, const struct session_start *s)
 {
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	b->start_ns = (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 	copy_text(b->id, s->id);
 	copy_text(b->name, s->name);
 	copy_text(b->pod, s->pod);

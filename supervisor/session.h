@@ -13,6 +13,7 @@
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -47,12 +48,13 @@ struct record_call {
 	uint8_t flags;
 };
 
-struct record_identity {
+struct record_identity { /* cut after exe's NUL */
 	struct record head;
 	uint32_t ident;
 	uint32_t unused;
 	struct identity identity;
 };
+#define RECORD_IDENTITY_MIN offsetof(struct record_identity, identity.exe[1])
 
 struct session;
 

@@ -68,6 +68,7 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 	if (b) {
 		session_fill(b, &n->start);
 		arena_publish(b);
+		atomic_fetch_add(&w->arena->handovers, 1);
 		arena_wake(w->arena);
 		r = serve_block(w, b, n->compiled, e);
 		if (r)
