@@ -16,46 +16,169 @@ ARCH    ?= $(shell $(CC) -dumpmachine | cut -d- -f1)
 prefix  ?= /usr/local
 
 PKGS := libseccomp json-c libcap
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS   := $(shell pkg-config --libs $(PKGS))
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 
-# Hardening and warning flags are probed once per compiler: one that it does not know is left out.
+# Warning and hardening flags are probed: one that this compiler does not know is left out.
 WANTED := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
 	-Wpointer-arith -Wcast-qual -Wwrite-strings -Wswitch-enum -Wimplicit-fallthrough -Wconversion \
 	-fstack-protector-strong -fstack-clash-protection -fcf-protection -ftrivial-auto-var-init=zero
 probe = $(shell $(CC) -Werror $(1) -c -x c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 FLAGS := $(foreach f,$(WANTED),$(call probe,$(f)))
 CFLAGS ?= -O2 -g
-FORTIFY ?= -D_FORTIFY_SOURCE=3
+FORTIFY ?= -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE -DWARDER_VERSION='"$(VERSION)"' -Iinclude $(PKG_CFLAGS) \
 	$(FLAGS) $(FORTIFY) -fvisibility=hidden -fPIE -pthread $(if $(WERROR),-Werror) $(CFLAGS) $(EXTRA)
 ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(LDFLAGS) $(EXTRA)
 
 objs = $(patsubst %,$(BUILD)/obj/$(1)/%.o,$(2))
-LIB_A := $(BUILD)/libwarder.a
-BINS  := $(BUILD)/warder-hook $(BUILD)/warderd $(BUILD)/warder
+LIB_A     := $(BUILD)/libwarder.a
+DAEMON_A  := $(BUILD)/libdaemon.a
+PROGRAMS  := $(BUILD)/warder-hook $(BUILD)/warderd $(BUILD)/warder
+SOURCES    = $(wildcard lib/*.c hook/*.c supervisor/*.c cli/*.c)
+FORMATTED  = $(wildcard include/warder/*.h */*.h */*.c tests/*/*.c tests/*/*.h)
+SCRIPTS    = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
 
-all: $(BINS) ## build everything
+tests_in = $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/$(1)/*.c))
+UNIT   := $(call tests_in,unit)
+FILTER := $(call tests_in,filter)
+LIVE   := $(call tests_in,live)
+FUZZ   := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+E2E    := $(sort $(wildcard tests/e2e/*.bats))
+CORPUS := $(FUZZ:%=$(BUILD)/tests/corpus/%)
+
+RUN := WARDER_BUILD=$(abspath $(BUILD)) tests/run.sh
+
+all: $(PROGRAMS) ## build everything
 
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(LIB_A): $(call objs,lib,$(LIB))
+$(DAEMON_A): $(call objs,supervisor,$(filter-out main,$(SUPERVISOR)))
+$(LIB_A) $(DAEMON_A):
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/warder-hook: $(call objs,hook,$(HOOK)) $(LIB_A)
+$(BUILD)/warderd: $(call objs,supervisor,main) $(DAEMON_A) $(LIB_A)
+$(BUILD)/warder: $(call objs,cli,$(CLI)) $(DAEMON_A) $(LIB_A)
+$(PROGRAMS):
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/warderd: $(call objs,supervisor,$(SUPERVISOR)) $(LIB_A)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
-$(BUILD)/warder: $(call objs,cli,$(CLI)) $(call objs,supervisor,$(SESSION)) $(LIB_A)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+# A test is one file with a main() of its own.
+$(BUILD)/tests/%: tests/%.c $(DAEMON_A) $(LIB_A) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS)
+
+# A fuzz target, fed from files: the corpus is replayed in every `make check`.
+$(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(DAEMON_A) $(LIB_A) Makefile
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -Isupervisor $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
+		$(DAEMON_A) $(LIB_A) $(PKG_LIBS)
+
+deps: ## install what building, testing and linting need (Debian 12, as root)
+	tests/deps.sh build test lint
+
+build-tests: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS) fail
+
+fail: ## the hook and daemon with failpoints, for the kill tests
+	$(MAKE) BUILD=$(BUILD)/fail EXTRA="$(EXTRA) -DWARDER_FAILPOINTS" $(BUILD)/fail/warder-hook \
+		$(BUILD)/fail/warderd
+
+check: deps ## install what is missing and run all tests; ends with "N passed, N failed"
+	$(MAKE) build-tests
+	$(RUN) $(UNIT) $(FILTER) $(LIVE) corpus $(E2E)
+
+check-unit: $(UNIT) ## the unit tests
+	$(RUN) $^
+check-filter: $(FILTER) ## the filter against the interpreter and the kernel
+	$(RUN) $^
+check-live: build-tests ## real processes and real filters, no container
+	$(RUN) $(LIVE)
+check-corpus: $(CORPUS) ## replay the fuzzers' corpora
+	$(RUN) corpus
+check-e2e: build-tests ## real containers
+	$(RUN) $(E2E)
+check-long: build-tests ## what takes longer: soaks, many kills
+	WARDER_LONG=1 $(RUN) $(LIVE) $(E2E)
+
+demo: ## audit, then enforce, a real container; leaves nothing behind
+	@tests/deps.sh -q build demo
+	@$(MAKE) -s all
+	@WARDER_BUILD=$(abspath $(BUILD)) tests/demo.sh
+
+bench: all ## measure against the floor; writes $(BUILD)/bench.json
+	tests/bench/run $(BUILD)
+
+SANITIZED = $(MAKE) BUILD=$(BUILD)/$(1) FORTIFY= CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	EXTRA="-fsanitize=$(2) -fno-sanitize-recover=all" sanitized
+asan: ## unit, filter, live tests and corpora under AddressSanitizer and UBSan
+	$(call SANITIZED,asan,address$(comma)undefined)
+tsan: ## the threaded tests under ThreadSanitizer
+	$(call SANITIZED,tsan,thread)
+comma := ,
+sanitized: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS)
+	WARDER_SANITIZED=1 $(RUN) $(UNIT) $(FILTER) $(LIVE) corpus
+
+SECONDS_EACH ?= 30
+fuzz: ## run each fuzz target for SECONDS_EACH (30) seconds
+	$(MAKE) CC=clang BUILD=$(BUILD)/fuzz FORTIFY= EXTRA="-fsanitize=fuzzer-no-link,address,undefined" fuzz-run
+fuzz-run: $(FUZZ:%=$(BUILD)/%.fuzz)
+	@for t in $(FUZZ); do mkdir -p $(BUILD)/corpus/$$t; \
+		echo "== $$t"; $(BUILD)/$$t.fuzz -max_total_time=$(SECONDS_EACH) -timeout=10 -print_final_stats=0 \
+		-verbosity=0 -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+$(BUILD)/%.fuzz: tests/fuzz/%.c $(DAEMON_A) $(LIB_A)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS)
+
+aarch64: ## cross-compile the arm64 part of the injector
+	@mkdir -p $(BUILD)/aarch64
+	aarch64-linux-gnu-gcc -std=gnu17 -D_GNU_SOURCE -Iinclude -Wall -Wextra -Werror -O2 -c \
+		-o $(BUILD)/aarch64/inject_aarch64.o lib/inject_aarch64.c
+
+lint: format-check tidy cppcheck shellcheck ## all linters
+tidy: $(SOURCES:%.c=$(BUILD)/tidy/%)
+$(BUILD)/tidy/%: %.c .clang-tidy
+	@mkdir -p $(@D)
+	clang-tidy --quiet $< -- $(filter-out -fcf-protection -fstack-clash-protection,$(ALL_CFLAGS)) 2>/dev/null
+	@touch $@
+cppcheck:
+	cppcheck --quiet --error-exitcode=1 --inline-suppr --enable=warning,performance,portability \
+		--suppress=missingInclude --suppress=unknownMacro -Iinclude -DWARDER_VERSION='""' \
+		-D__x86_64__ $(SOURCES)
+shellcheck:
+	shellcheck -x -e SC1091 $(SCRIPTS)
+format: ## format all C files
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED)
+
+compile_commands.json: ## for editors
+	bear -- $(MAKE) -B all
+
+install: all ## install below $(DESTDIR)$(prefix)
+	install -D -m 755 -t $(DESTDIR)$(prefix)/bin $(BUILD)/warder
+	install -D -m 755 -t $(DESTDIR)$(prefix)/sbin $(BUILD)/warderd
+	install -D -m 755 -t $(DESTDIR)$(prefix)/libexec/warder $(BUILD)/warder-hook
+	for s in 1 5 7 8; do install -D -m 644 -t $(DESTDIR)$(prefix)/share/man/man$$s man/*.$$s; done
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(prefix)/bin/warder $(DESTDIR)$(prefix)/sbin/warderd
+	rm -rf $(DESTDIR)$(prefix)/libexec/warder
+	cd man && for f in *.[1578]; do rm -f $(DESTDIR)$(prefix)/share/man/man$${f##*.}/$$f; done
+
+dist: ## a tarball of the committed tree
+	@mkdir -p $(BUILD)
+	git archive --prefix=warder-$(VERSION)/ -o $(BUILD)/warder-$(VERSION).tar.gz HEAD
 
 clean: ## remove what was built
 	rm -rf $(BUILD)
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sort | column -ts'	'
+	@sed -nE 's/^([a-z_.-]+):.*## (.*)/\1\t\2/p' Makefile | sort | column -ts'	'
 
-.PHONY: all clean help
--include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+.PHONY: all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
+	check-long demo bench asan tsan sanitized fuzz fuzz-run aarch64 lint tidy cppcheck shellcheck \
+	format format-check compile_commands.json install uninstall dist clean help
+.SECONDARY:
+-include $(shell find $(BUILD) -name '*.d' -not -path '*/fail/*' -not -path '*/asan/*' 2>/dev/null)
