@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* differential.c - decide() against the interpreter, the gate and the kernel itself.
+ *
+ * For every document, ABI, number 0..600 and boundary arguments: decide() gives what the program
+ * says in the interpreter; the gate notifies exactly what is not allowed, six calls excepted; and
+ * the kernel with the program loaded answers the same (probe.h: no call is ever executed). TRACE
+ * and NOTIFY look like ALLOW there; calls that are harmless anyhow are made without the backstop to
+ * see that they are not let through (ENOSYS without tracer and listener). */
+#include <glob.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "probe.h"
+#include "subject.h"
+
+#define NUMBERS     601
+#define VALUES_MAX  64
+#define VECTORS_MAX 4000
+#define PROBES_MAX  200000
+
+struct values {
+	int n;
+	uint64_t v[VALUES_MAX];
+};
+
+struct counts {
+	size_t compared, made, different;
+};
+
+struct bench {
+	struct subject s;
+	const char *name;
+	struct probe *plain, *fatal, *open; /* shared: no kill expected; kill; no backstop */
+	size_t n_plain, n_fatal, n_open;
+	volatile size_t *cursor;
+	uint64_t random;
+	struct counts c;
+};
+
+static uint64_t next_random(struct bench *b)
+{
+	b->random ^= b->random << 13;
+	b->random ^= b->random >> 7;
+	b->random ^= b->random << 17;
+	return b->random;
+}
+
+static void complain(struct bench *b, const struct seccomp_data *call, const char *what, long want,
+		     long got)
+{
+	if (b->c.different++ < 20)
+		printf("%s: %s: arch 0x%x nr %d args 0x%llx 0x%llx 0x%llx 0x%llx: want 0x%lx, got "
+		       "0x%lx (%s)\n",
+		       b->name, what, call->arch, call->nr, (unsigned long long)call->args[0],
+		       (unsigned long long)call->args[1], (unsigned long long)call->args[2],
+		       (unsigned long long)call->args[3], want, got,
+		       decide_why(b->s.d, decide(b->s.d, call)));
+}
+
+static void add_value(struct values *to, uint64_t v)
+{
+	for (int i = 0; i < to->n; i++)
+		if (to->v[i] == v)
+			return;
+	if (to->n < VALUES_MAX)
+		to->v[to->n++] = v;
+}
+
+static void add_around(struct values *to, uint64_t v)
+{
+	const uint64_t high = 1ULL << 32;
+
+	for (int d = -1; d <= 1; d++)
+		add_value(to, v + (uint64_t)d);
+	add_value(to, v ^ high);
+	add_value(to, v | high << 31);
+	add_value(to, (uint32_t)v);
+}
+
+struct boundaries {
+	struct values of[6];
+};
+
+static bool add_rule_values(void *ctx, const struct rule *rule)
+{
+	struct boundaries *to = ctx;
+
+	for (int i = 0; i < rule->conds.n; i++) {
+		const struct cond *c = &rule->conds.c[i];
+
+		add_around(&to->of[c->index], c->value);
+		if (c->op != OP_MASKED_EQ)
+			continue;
+		add_around(&to->of[c->index], c->value2);
+		add_value(&to->of[c->index], ~c->value);
+		add_value(&to->of[c->index], c->value2 | ~c->value);
+	}
+	return true;
+}
+
+static uint64_t verdict_ret(struct verdict v)
+{
+	return names_action_ret((enum act)v.act) | v.errnum;
+}
+
+static bool is_excepted(const struct seccomp_data *call)
+{
+	const char *name = names_syscall_name(names_arch_of_call(call->arch, call->nr), call->nr);
+
+	for (int i = 0; name && filter_never[i]; i++)
+		if (strcmp(name, filter_never[i]) == 0)
+			return true;
+	for (int i = 0; name && filter_always[i]; i++)
+		if (strcmp(name, filter_always[i]) == 0)
+			return true;
+	return false;
+}
+
+static uint32_t gate_wants(struct verdict v)
+{
+	if (v.act == ACT_ALLOW || v.act == ACT_TRAP || v.act == ACT_TRACE)
+		return names_action_ret((enum act)v.act);
+	return SECCOMP_RET_USER_NOTIF;
+}
+
+static bool is_harmless(const struct seccomp_data *call)
+{
+	static const char *const names[] = { "getpid", "getuid",  "getgid", "geteuid", "getegid",
+					     "gettid", "getppid", "umask",  NULL };
+	const char *name = names_syscall_name(ARCH_X86_64, call->nr);
+
+	for (int i = 0; name && names[i]; i++)
+		if (call->arch == SUBJECT_X64 && strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool is_fatal(uint8_t act)
+{
+	return act == ACT_KILL_THREAD || act == ACT_KILL_PROCESS;
+}
+
+static void add_probe(struct probe *to, size_t *n, const struct seccomp_data *call)
+{
+	if (*n < PROBES_MAX)
+		to[(*n)++] = (struct probe){ .call = *call };
+}
+
+/* uretprobe and uprobe: Linux lets them past every filter (since 6.14 and 6.18) and raises SIGILL
+ * when they are not made by its own trampoline. */
+static bool is_past_filters(const struct seccomp_data *call)
+{
+	return call->arch == SUBJECT_X64 && (call->nr == 335 || call->nr == 336);
+}
+
+/* A call that decide() and the program agree on: to be made in the kernel as well, if it can be.
+ * A call that kills costs a thread: where arguments do not matter, it is made once. */
+static void plan_probe(struct bench *b, const struct seccomp_data *call, uint8_t act, bool again)
+{
+	for (int i = 0; i < 6; i++)
+		if (call->arch == SUBJECT_I386 && call->args[i] >> 32)
+			return;
+	if (is_past_filters(call))
+		return;
+	if (is_fatal(act)) {
+		if (!again)
+			add_probe(b->fatal, &b->n_fatal, call);
+		return;
+	}
+	add_probe(b->plain, &b->n_plain, call);
+	if ((act == ACT_TRACE || act == ACT_NOTIFY) && is_harmless(call))
+		add_probe(b->open, &b->n_open, call);
+}
+
+static void compare(struct bench *b, const struct seccomp_data *call, bool live, bool again)
+{
+	struct verdict v = decide(b->s.d, call);
+	uint32_t ret = bpf_run(&b->s.f.meaning, call, NULL);
+	uint32_t gate = bpf_run(&b->s.f.gate, call, NULL);
+	uint32_t act = gate & SECCOMP_RET_ACTION_FULL;
+
+	b->c.compared++;
+	if (verdict_ret(v) != ret) {
+		complain(b, call, "decide and program", ret, (long)verdict_ret(v));
+		return;
+	}
+	if (act != gate_wants(v) && !is_excepted(call))
+		complain(b, call, "gate", gate_wants(v), gate);
+	if (live)
+		plan_probe(b, call, v.act, again);
+}
+
+static void compare_plain(struct bench *b, uint32_t arch, int nr, bool live)
+{
+	static const uint64_t fills[] = { 0, UINT32_MAX, UINT64_MAX, 1ULL << 32, 7 };
+
+	for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+		struct seccomp_data call = { .arch = arch, .nr = nr };
+
+		for (int k = 0; k < 6; k++)
+			call.args[k] = fills[i];
+		compare(b, &call, live, i > 0);
+	}
+}
+
+/* All combinations of the boundary values, or VECTORS_MAX of them by chance. */
+static void compare_vectors(struct bench *b, uint32_t arch, int nr, const struct boundaries *at)
+{
+	uint64_t total = 1, n;
+
+	for (int k = 0; k < 6; k++)
+		if (at->of[k].n && total <= VECTORS_MAX)
+			total *= (uint64_t)at->of[k].n;
+	n = total < VECTORS_MAX ? total : VECTORS_MAX;
+	for (uint64_t i = 0; i < n; i++) {
+		struct seccomp_data call = { .arch = arch, .nr = nr };
+		uint64_t pick = i;
+
+		for (int k = 0; k < 6; k++) {
+			uint64_t room = (uint64_t)at->of[k].n;
+
+			if (!room) {
+				call.args[k] = i & 1 ? UINT64_MAX : 0;
+				continue;
+			}
+			if (total > VECTORS_MAX)
+				pick = next_random(b) >> 16;
+			call.args[k] = at->of[k].v[pick % room];
+			pick /= room;
+		}
+		compare(b, &call, true, arch == SUBJECT_I386 && i > 100);
+	}
+}
+
+static void compare_number(struct bench *b, enum arch arch, int nr)
+{
+	uint32_t audit = names_arch_audit(arch);
+	struct boundaries at = { 0 };
+
+	compare_plain(b, audit, nr, true);
+	if (!decide_needs_args(b->s.d, arch, nr))
+		return;
+	profile_clauses(&b->s.r, arch, nr, add_rule_values, &at);
+	for (int k = 0; k < 6; k++)
+		if (at.of[k].n) {
+			add_value(&at.of[k], 0);
+			add_value(&at.of[k], UINT64_MAX);
+		}
+	for (uint64_t i = 0; arch == ARCH_X86 && (nr == 102 || nr == 117) && i < 26; i++)
+		add_value(&at.of[0], i);
+	compare_vectors(b, audit, nr, &at);
+}
+
+static void check_probe(struct bench *b, const struct probe *p, long let_through)
+{
+	struct verdict v = decide(b->s.d, &p->call);
+	int outcome = OUT_RETURNED;
+	long value = let_through;
+
+	if (v.act == ACT_ERRNO)
+		value = -(long)v.errnum;
+	if (v.act == ACT_TRAP)
+		outcome = OUT_TRAPPED;
+	if (v.act == ACT_KILL_THREAD)
+		outcome = OUT_THREAD_KILLED;
+	if (v.act == ACT_KILL_PROCESS)
+		outcome = OUT_PROCESS_KILLED;
+	if (v.act == ACT_TRAP)
+		value = p->call.nr;
+	b->c.made++;
+	if (p->outcome != outcome)
+		complain(b, &p->call, "kernel's outcome", outcome, p->outcome);
+	else if (!is_fatal(v.act) && p->value != value)
+		complain(b, &p->call, "kernel's answer", value, p->value);
+}
+
+static void probe_list(struct bench *b, struct probe *list, size_t n, bool threads, bool backstop)
+{
+	struct probe_run r = { .program = &b->s.f.meaning,
+			       .backstop = backstop,
+			       .probes = list,
+			       .n = n,
+			       .cursor = b->cursor };
+
+	if (n == PROBES_MAX || !probe_all(&r, threads)) {
+		printf("%s: the probes could not be made (%zu of %zu)\n", b->name, *b->cursor, n);
+		b->c.different++;
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		check_probe(b, &list[i], backstop ? -PROBE_BACKSTOP : -ENOSYS);
+}
+
+static void run_document(struct bench *b, const char *path, uint64_t caps, struct counts *total)
+{
+	static const enum arch arches[] = { ARCH_X86_64, ARCH_X86, ARCH_X32 };
+	static const int beyond[] = { -1, 1023, 1024, 5000, 0x3fffffff, 0x7fffffff };
+	struct err e;
+
+	b->c = (struct counts){ 0 };
+	b->n_plain = b->n_fatal = b->n_open = 0;
+	b->name = strrchr(path, '/') + 1;
+	if (subject_load(&b->s, path, caps, &e)) {
+		printf("%s\n", e.msg);
+		total->different++;
+		return;
+	}
+	for (size_t a = 0; a < ARRAY_LEN(arches); a++)
+		for (int nr = 0; nr < NUMBERS; nr++)
+			compare_number(b, arches[a],
+				       arches[a] == ARCH_X32 ? (int)NAMES_X32_BIT | nr : nr);
+	for (size_t i = 0; i < ARRAY_LEN(beyond); i++) {
+		compare_plain(b, SUBJECT_X64, beyond[i], false);
+		compare_plain(b, SUBJECT_I386, beyond[i], false);
+		compare_plain(b, 0xc00000b7, beyond[i], false);
+	}
+	probe_list(b, b->plain, b->n_plain, false, true);
+	probe_list(b, b->fatal, b->n_fatal, true, true);
+	probe_list(b, b->open, b->n_open, false, false);
+	printf("%-28s %7zu compared %7zu in the kernel %3zu different\n", b->name, b->c.compared,
+	       b->c.made, b->c.different);
+	total->compared += b->c.compared;
+	total->made += b->c.made;
+	total->different += b->c.different;
+	subject_fini(&b->s);
+}
+
+int main(void)
+{
+	struct bench b = { .random = 0x9e3779b97f4a7c15ULL };
+	struct counts total = { 0 };
+	size_t documents;
+	glob_t g;
+
+	setvbuf(stdout, NULL, _IONBF, 0);
+	b.plain = probe_shared(PROBES_MAX * sizeof *b.plain);
+	b.fatal = probe_shared(PROBES_MAX * sizeof *b.fatal);
+	b.open = probe_shared(PROBES_MAX * sizeof *b.open);
+	b.cursor = probe_shared(sizeof *b.cursor);
+	if (!b.plain || !b.fatal || !b.open || !b.cursor ||
+	    glob("tests/data/differential/*.json", 0, NULL, &g)) {
+		fputs("differential: run it in the repository's root\n", stderr);
+		return 1;
+	}
+	run_document(&b, "tests/data/docker-default.json", SUBJECT_CAPS, &total);
+	run_document(&b, "tests/data/docker-default.json", SUBJECT_ALL_CAPS, &total);
+	run_document(&b, "tests/data/podman-default.json", SUBJECT_CAPS, &total);
+	run_document(&b, "tests/data/podman-default.json", SUBJECT_ALL_CAPS, &total);
+	for (size_t i = 0; i < g.gl_pathc; i++)
+		run_document(&b, g.gl_pathv[i], SUBJECT_CAPS, &total);
+	documents = g.gl_pathc + 4;
+	globfree(&g);
+	printf("differential: %zu documents, %zu (document, abi, call, arguments) compared, %zu of "
+	       "them in the kernel, %zu different\n",
+	       documents, total.compared, total.made, total.different);
+	return total.different || documents < 24;
+}
