@@ -10,18 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "calls.h"
 #include "probe.h"
 #include "subject.h"
 
-#define NUMBERS     601
-#define VALUES_MAX  64
-#define VECTORS_MAX 4000
-#define PROBES_MAX  200000
-
-struct values {
-	int n;
-	uint64_t v[VALUES_MAX];
-};
+#define PROBES_MAX 200000
 
 struct counts {
 	size_t compared, made, different;
@@ -33,17 +26,8 @@ struct bench {
 	struct probe *plain, *fatal, *open; /* shared: no kill expected; kill; no backstop */
 	size_t n_plain, n_fatal, n_open;
 	volatile size_t *cursor;
-	uint64_t random;
 	struct counts c;
 };
-
-static uint64_t next_random(struct bench *b)
-{
-	b->random ^= b->random << 13;
-	b->random ^= b->random >> 7;
-	b->random ^= b->random << 17;
-	return b->random;
-}
 
 static void complain(struct bench *b, const struct seccomp_data *call, const char *what, long want,
 		     long got)
@@ -55,47 +39,6 @@ static void complain(struct bench *b, const struct seccomp_data *call, const cha
 		       (unsigned long long)call->args[1], (unsigned long long)call->args[2],
 		       (unsigned long long)call->args[3], want, got,
 		       decide_why(b->s.d, decide(b->s.d, call)));
-}
-
-static void add_value(struct values *to, uint64_t v)
-{
-	for (int i = 0; i < to->n; i++)
-		if (to->v[i] == v)
-			return;
-	if (to->n < VALUES_MAX)
-		to->v[to->n++] = v;
-}
-
-static void add_around(struct values *to, uint64_t v)
-{
-	const uint64_t high = 1ULL << 32;
-
-	for (int d = -1; d <= 1; d++)
-		add_value(to, v + (uint64_t)d);
-	add_value(to, v ^ high);
-	add_value(to, v | high << 31);
-	add_value(to, (uint32_t)v);
-}
-
-struct boundaries {
-	struct values of[6];
-};
-
-static bool add_rule_values(void *ctx, const struct rule *rule)
-{
-	struct boundaries *to = ctx;
-
-	for (int i = 0; i < rule->conds.n; i++) {
-		const struct cond *c = &rule->conds.c[i];
-
-		add_around(&to->of[c->index], c->value);
-		if (c->op != OP_MASKED_EQ)
-			continue;
-		add_around(&to->of[c->index], c->value2);
-		add_value(&to->of[c->index], ~c->value);
-		add_value(&to->of[c->index], c->value2 | ~c->value);
-	}
-	return true;
 }
 
 static uint64_t verdict_ret(struct verdict v)
@@ -157,10 +100,12 @@ static bool is_past_filters(const struct seccomp_data *call)
  * A call that kills costs a thread: where arguments do not matter, it is made once. */
 static void plan_probe(struct bench *b, const struct seccomp_data *call, uint8_t act, bool again)
 {
+	bool is_i386 = call->arch == SUBJECT_I386;
+
 	for (int i = 0; i < 6; i++)
-		if (call->arch == SUBJECT_I386 && call->args[i] >> 32)
+		if (is_i386 && call->args[i] >> 32)
 			return;
-	if (is_past_filters(call))
+	if (is_past_filters(call) || (!is_i386 && call->arch != SUBJECT_X64) || call->nr == -1)
 		return;
 	if (is_fatal(act)) {
 		if (!again)
@@ -172,8 +117,10 @@ static void plan_probe(struct bench *b, const struct seccomp_data *call, uint8_t
 		add_probe(b->open, &b->n_open, call);
 }
 
-static void compare(struct bench *b, const struct seccomp_data *call, bool live, bool again)
+/* A call that kills costs a thread: those that only vary arguments are left out (again). */
+static void compare(void *ctx, const struct seccomp_data *call, bool again)
 {
+	struct bench *b = ctx;
 	struct verdict v = decide(b->s.d, call);
 	uint32_t ret = bpf_run(&b->s.f.meaning, call, NULL);
 	uint32_t gate = bpf_run(&b->s.f.gate, call, NULL);
@@ -186,69 +133,7 @@ static void compare(struct bench *b, const struct seccomp_data *call, bool live,
 	}
 	if (act != gate_wants(v) && !is_excepted(call))
 		complain(b, call, "gate", gate_wants(v), gate);
-	if (live)
-		plan_probe(b, call, v.act, again);
-}
-
-static void compare_plain(struct bench *b, uint32_t arch, int nr, bool live)
-{
-	static const uint64_t fills[] = { 0, UINT32_MAX, UINT64_MAX, 1ULL << 32, 7 };
-
-	for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
-		struct seccomp_data call = { .arch = arch, .nr = nr };
-
-		for (int k = 0; k < 6; k++)
-			call.args[k] = fills[i];
-		compare(b, &call, live, i > 0);
-	}
-}
-
-/* All combinations of the boundary values, or VECTORS_MAX of them by chance. */
-static void compare_vectors(struct bench *b, uint32_t arch, int nr, const struct boundaries *at)
-{
-	uint64_t total = 1, n;
-
-	for (int k = 0; k < 6; k++)
-		if (at->of[k].n && total <= VECTORS_MAX)
-			total *= (uint64_t)at->of[k].n;
-	n = total < VECTORS_MAX ? total : VECTORS_MAX;
-	for (uint64_t i = 0; i < n; i++) {
-		struct seccomp_data call = { .arch = arch, .nr = nr };
-		uint64_t pick = i;
-
-		for (int k = 0; k < 6; k++) {
-			uint64_t room = (uint64_t)at->of[k].n;
-
-			if (!room) {
-				call.args[k] = i & 1 ? UINT64_MAX : 0;
-				continue;
-			}
-			if (total > VECTORS_MAX)
-				pick = next_random(b) >> 16;
-			call.args[k] = at->of[k].v[pick % room];
-			pick /= room;
-		}
-		compare(b, &call, true, arch == SUBJECT_I386 && i > 100);
-	}
-}
-
-static void compare_number(struct bench *b, enum arch arch, int nr)
-{
-	uint32_t audit = names_arch_audit(arch);
-	struct boundaries at = { 0 };
-
-	compare_plain(b, audit, nr, true);
-	if (!decide_needs_args(b->s.d, arch, nr))
-		return;
-	profile_clauses(&b->s.r, arch, nr, add_rule_values, &at);
-	for (int k = 0; k < 6; k++)
-		if (at.of[k].n) {
-			add_value(&at.of[k], 0);
-			add_value(&at.of[k], UINT64_MAX);
-		}
-	for (uint64_t i = 0; arch == ARCH_X86 && (nr == 102 || nr == 117) && i < 26; i++)
-		add_value(&at.of[0], i);
-	compare_vectors(b, audit, nr, &at);
+	plan_probe(b, call, v.act, again);
 }
 
 static void check_probe(struct bench *b, const struct probe *p, long let_through)
@@ -293,8 +178,6 @@ static void probe_list(struct bench *b, struct probe *list, size_t n, bool threa
 
 static void run_document(struct bench *b, const char *path, uint64_t caps, struct counts *total)
 {
-	static const enum arch arches[] = { ARCH_X86_64, ARCH_X86, ARCH_X32 };
-	static const int beyond[] = { -1, 1023, 1024, 5000, 0x3fffffff, 0x7fffffff };
 	struct err e;
 
 	b->c = (struct counts){ 0 };
@@ -305,15 +188,7 @@ static void run_document(struct bench *b, const char *path, uint64_t caps, struc
 		total->different++;
 		return;
 	}
-	for (size_t a = 0; a < ARRAY_LEN(arches); a++)
-		for (int nr = 0; nr < NUMBERS; nr++)
-			compare_number(b, arches[a],
-				       arches[a] == ARCH_X32 ? (int)NAMES_X32_BIT | nr : nr);
-	for (size_t i = 0; i < ARRAY_LEN(beyond); i++) {
-		compare_plain(b, SUBJECT_X64, beyond[i], false);
-		compare_plain(b, SUBJECT_I386, beyond[i], false);
-		compare_plain(b, 0xc00000b7, beyond[i], false);
-	}
+	calls_all(&b->s, compare, b);
 	probe_list(b, b->plain, b->n_plain, false, true);
 	probe_list(b, b->fatal, b->n_fatal, true, true);
 	probe_list(b, b->open, b->n_open, false, false);
@@ -327,7 +202,7 @@ static void run_document(struct bench *b, const char *path, uint64_t caps, struc
 
 int main(void)
 {
-	struct bench b = { .random = 0x9e3779b97f4a7c15ULL };
+	struct bench b = { 0 };
 	struct counts total = { 0 };
 	size_t documents;
 	glob_t g;
