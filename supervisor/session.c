@@ -44,6 +44,12 @@ struct session {
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
 	uint32_t reader;               /* the journal that knows `idents` */
+	int n_siblings; /* of the init's exec: the runtime's other threads, until the exec ends them
+			 */
+	struct sibling {
+		pid_t tid;
+		uint64_t start_time;
+	} siblings[INIT_THREADS];
 	int n_init_threads;
 	pid_t init_threads[INIT_THREADS];
 	struct ident idents[SESSION_IDENTS];
@@ -136,13 +142,50 @@ static bool is_outside(struct session *s, pid_t tid)
 	       !notify_valid(s->listener, s->block->lane.slot.notif.id);
 }
 
-/* Is this call the runtime's own? Ends the phase at the init's first exec, on receipt. */
+/* The init is about to exec: its other threads (of a runtime written in Go) go on calling until the
+ * kernel ends them. The leader is left out: another thread that execs becomes it. */
+static void note_siblings(struct session *s, pid_t caller)
+{
+	pid_t tids[INIT_THREADS];
+	int n = target_threads(s->block->init, tids, INIT_THREADS);
+
+	for (int i = 0; i < n; i++) {
+		struct sibling *sibling = &s->siblings[s->n_siblings];
+
+		sibling->tid = tids[i];
+		if (tids[i] != caller && tids[i] != s->block->init &&
+		    !target_start_time(tids[i], &sibling->start_time))
+			s->n_siblings++;
+	}
+}
+
+/* One of them, still the same thread? The leader's next call means that the exec is over. */
+static bool is_sibling(struct session *s, pid_t tid)
+{
+	uint64_t start_time;
+
+	if (tid == s->block->init)
+		s->n_siblings = 0;
+	for (int i = 0; i < s->n_siblings; i++)
+		if (s->siblings[i].tid == tid)
+			return !target_start_time(tid, &start_time) &&
+			       start_time == s->siblings[i].start_time &&
+			       !notify_valid(s->listener, s->block->lane.slot.notif.id);
+	return false;
+}
+
+/* Is this call the runtime's own? The phase ends at the init's first exec, on receipt. */
 static bool runtime_call(struct session *s, const struct seccomp_notif *n)
 {
-	if (!is_init(s, (pid_t)n->pid))
-		return is_outside(s, (pid_t)n->pid);
+	pid_t tid = (pid_t)n->pid;
+
+	if (!atomic_load_explicit(&s->block->starting, memory_order_relaxed))
+		return s->n_siblings && is_sibling(s, tid);
+	if (!is_init(s, tid))
+		return is_outside(s, tid);
 	if (!is_exec(s, &n->data))
 		return true;
+	note_siblings(s, tid);
 	atomic_store(&s->block->starting, 0);
 	return false;
 }
@@ -323,8 +366,7 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 	slot->verdict = (struct verdict){ .act = ACT_ERRNO, .errnum = EPERM, .why = WHY_UNKNOWN };
 	if (!n->pid)
 		slot->flags = RECORD_NO_IDENTITY;
-	else if (atomic_load_explicit(&s->block->starting, memory_order_relaxed) &&
-		 runtime_call(s, n))
+	else if (runtime_call(s, n))
 		slot->flags = RECORD_STARTING;
 	else
 		slot->verdict = decide(s->decide, &n->data);

@@ -3,6 +3,7 @@
  * ESRCH, even if the number is in use again. */
 #include "target.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -155,6 +156,35 @@ pid_t target_tgid(pid_t tid)
 		return dir;
 	r = read_file(dir, "status", status, sizeof status);
 	return r ? r : (pid_t)status_number(status, "\nTgid:", 0, -ESRCH);
+}
+
+int target_start_time(pid_t tid, uint64_t *out)
+{
+	auto_fd dir = open_task(tid);
+	struct stat_fields st;
+	int r = dir < 0 ? dir : read_stat(dir, &st);
+
+	if (!r)
+		*out = st.start_time;
+	return r;
+}
+
+int target_threads(pid_t tgid, pid_t *out, int max)
+{
+	char path[40];
+	struct dirent *entry;
+	DIR *dir;
+	int n = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/task", (int)tgid);
+	dir = opendir(path);
+	if (!dir)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while (n < max && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.')
+			out[n++] = (pid_t)atoi(entry->d_name);
+	closedir(dir);
+	return n;
 }
 
 int target_root(pid_t tid, struct target_root *out)

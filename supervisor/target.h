@@ -29,6 +29,12 @@ int target_identity(pid_t tid, pid_t init, struct identity *out);
 /* The thread's group; -ESRCH when it is gone. */
 pid_t target_tgid(pid_t tid);
 
+/* When the thread started, as struct identity has it. */
+int target_start_time(pid_t tid, uint64_t *out);
+
+/* The threads of a process: how many are in out now (at most max), or -errno. */
+int target_threads(pid_t tgid, pid_t *out, int max);
+
 /* The root directory of a task. */
 struct target_root {
 	dev_t dev;

@@ -28,6 +28,7 @@ load lib
 	[ "$(jq '.ns_pid > 1 and .pid > .ns_pid and .tid == .pid and (.parents | length) >= 1 and .latency_ns > 0' <<<"$call")" = true ]
 	grep -q '"name":"web\\u001b\[31m"' "$T/events"
 	[ "$(grep -c $'\033' "$T/events")" = 0 ]
+}
 
 @test "allowed calls make no event" {
 	start_warderd --mode audit

@@ -113,3 +113,16 @@ has_event() {
 wait_event() {
 	wait_for 10 has_event "$1"
 }
+
+# says TEXT...: does the output of the last `run` hold each? (runc copies stdout and stderr each by
+# itself, so their order is chance.)
+says() {
+	local text
+	for text in "$@"; do
+		# shellcheck disable=SC2154
+		if [[ "$output" != *"$text"* ]]; then
+			printf 'no "%s" in: %s\n' "$text" "$output" >&2
+			return 1
+		fi
+	done
+}
