@@ -18,6 +18,7 @@
 
 struct counts {
 	size_t compared, made, different;
+	size_t documents;
 };
 
 struct bench {
@@ -33,7 +34,8 @@ static void complain(struct bench *b, const struct seccomp_data *call, const cha
 		     long got)
 {
 	if (b->c.different++ < 20)
-		printf("%s: %s: arch 0x%x nr %d args 0x%llx 0x%llx 0x%llx 0x%llx: want 0x%lx, got "
+		printf("# %s: %s: arch 0x%x nr %d args 0x%llx 0x%llx 0x%llx 0x%llx: want 0x%lx, "
+		       "got "
 		       "0x%lx (%s)\n",
 		       b->name, what, call->arch, call->nr, (unsigned long long)call->args[0],
 		       (unsigned long long)call->args[1], (unsigned long long)call->args[2],
@@ -168,7 +170,7 @@ static void probe_list(struct bench *b, struct probe *list, size_t n, bool threa
 			       .cursor = b->cursor };
 
 	if (n == PROBES_MAX || !probe_all(&r, threads)) {
-		printf("%s: the probes could not be made (%zu of %zu)\n", b->name, *b->cursor, n);
+		printf("# %s: the probes could not be made (%zu of %zu)\n", b->name, *b->cursor, n);
 		b->c.different++;
 		return;
 	}
@@ -184,7 +186,7 @@ static void run_document(struct bench *b, const char *path, uint64_t caps, struc
 	b->n_plain = b->n_fatal = b->n_open = 0;
 	b->name = strrchr(path, '/') + 1;
 	if (subject_load(&b->s, path, caps, &e)) {
-		printf("%s\n", e.msg);
+		printf("not ok %zu - %s\n", ++total->documents, e.msg);
 		total->different++;
 		return;
 	}
@@ -192,8 +194,9 @@ static void run_document(struct bench *b, const char *path, uint64_t caps, struc
 	probe_list(b, b->plain, b->n_plain, false, true);
 	probe_list(b, b->fatal, b->n_fatal, true, true);
 	probe_list(b, b->open, b->n_open, false, false);
-	printf("%-28s %7zu compared %7zu in the kernel %3zu different\n", b->name, b->c.compared,
-	       b->c.made, b->c.different);
+	printf("%sok %zu - %s, %zu calls, %zu in the kernel, %zu different\n",
+	       b->c.different ? "not " : "", ++total->documents, b->name, b->c.compared, b->c.made,
+	       b->c.different);
 	total->compared += b->c.compared;
 	total->made += b->c.made;
 	total->different += b->c.different;
@@ -204,7 +207,6 @@ int main(void)
 {
 	struct bench b = { 0 };
 	struct counts total = { 0 };
-	size_t documents;
 	glob_t g;
 
 	setvbuf(stdout, NULL, _IONBF, 0);
@@ -223,10 +225,9 @@ int main(void)
 	run_document(&b, "tests/data/podman-default.json", SUBJECT_ALL_CAPS, &total);
 	for (size_t i = 0; i < g.gl_pathc; i++)
 		run_document(&b, g.gl_pathv[i], SUBJECT_CAPS, &total);
-	documents = g.gl_pathc + 4;
 	globfree(&g);
-	printf("differential: %zu documents, %zu (document, abi, call, arguments) compared, %zu of "
-	       "them in the kernel, %zu different\n",
-	       documents, total.compared, total.made, total.different);
-	return total.different || documents < 24;
+	printf("1..%zu\n# figure differential: %zu documents, %zu (document, abi, call, arguments) "
+	       "compared, %zu of them in the kernel, %zu different\n",
+	       total.documents, total.documents, total.compared, total.made, total.different);
+	return total.different || total.documents < 24;
 }

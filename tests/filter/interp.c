@@ -172,7 +172,7 @@ static void compare(struct bench *b, const struct bpf_prog *p)
 		b->probes[i] = (struct probe){ .call = call };
 	}
 	if (!probe_all(&r, false)) {
-		puts("interp: the probes could not be made");
+		puts("# the probes could not be made");
 		b->different++;
 		return;
 	}
@@ -202,6 +202,7 @@ int main(void)
 {
 	struct bench b = { .random = 0x2545f4914f6cdd1dULL };
 	size_t programs = 0;
+	bool failed;
 
 	setvbuf(stdout, NULL, _IONBF, 0);
 	b.probes = probe_shared(CALLS * sizeof *b.probes);
@@ -219,7 +220,8 @@ int main(void)
 		if (bpf_check(&p, &e)) {
 			b.refused++;
 			if (kernel_accepts(&p)) {
-				printf("the kernel accepts what bpf_check() refuses: %s\n", e.msg);
+				printf("# the kernel accepts what bpf_check() refuses: %s\n",
+				       e.msg);
 				b.different++;
 			}
 			continue;
@@ -227,8 +229,10 @@ int main(void)
 		programs++;
 		compare(&b, &p);
 	}
-	printf("interp: %zu programs, %zu calls compared with the kernel, %zu refused by both, %zu "
-	       "different\n",
-	       programs, b.calls, b.refused, b.different);
-	return b.different || b.calls < 20000;
+	failed = b.different || b.calls < 20000;
+	printf("%sok 1 - programs run as in the kernel\n1..1\n# figure interp: %zu programs, %zu "
+	       "calls "
+	       "compared with the kernel, %zu programs refused by both, %zu different\n",
+	       failed ? "not " : "", programs, b.calls, b.refused, b.different);
+	return failed;
 }
