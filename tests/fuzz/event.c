@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* event.c - any bytes as an event line; and as the texts of an event, which must make one clean
+ * line that reads back. */
+#include <json-c/json.h>
+
+#include "fuzz.h"
+#include "warder/event.h"
+
+static void parse(const char *line, size_t len)
+{
+	char text[EVENT_LINE_MAX], out[EVENT_LINE_MAX];
+	struct event ev;
+	struct err e;
+	int r = event_parse(line, len, &ev, text, sizeof text, &e);
+
+	if (r)
+		must_say(r, &e);
+	else
+		MUST(event_format(&ev, out, sizeof out) || len > EVENT_LINE_MAX / 8);
+}
+
+static void format(const char *s)
+{
+	struct event ev = { .type = EVENT_CALL,
+			    .uid = -1,
+			    .gid = -1,
+			    .count = 1,
+			    .comm = s,
+			    .exe = s,
+			    .container = s,
+			    .message = s };
+	char line[EVENT_LINE_MAX], text[EVENT_LINE_MAX];
+	size_t n = event_format(&ev, line, sizeof line);
+	struct event back;
+	struct err e;
+
+	MUST(n || strlen(s) > 300);
+	for (size_t i = 0; n && i + 1 < n; i++)
+		MUST((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+	MUST(!n || !event_parse(line, n, &back, text, sizeof text, &e));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	char *s = calloc(1, size + 1);
+
+	if (!s)
+		return 0;
+	memcpy(s, data, size);
+	parse(s, size);
+	format(s);
+	free(s);
+	return 0;
+}
