@@ -26,9 +26,38 @@ static void line_column(const char *text, size_t at, unsigned *line, unsigned *c
 	}
 }
 
-static bool only_space(const char *s, size_t len)
+static size_t digits(const char *p, const char *end)
 {
-	return strspn(s, " \t\r\n") >= len;
+	const char *start = p;
+
+	while (p < end && *p >= '0' && *p <= '9')
+		p++;
+	return (size_t)(p - start);
+}
+
+/* json-c clamps whole numbers that do not fit in 64 bits; here they are found first. Returns the
+ * place of one, or NULL. */
+static const char *too_big(const char *text, size_t len)
+{
+	static const char *const limits[] = { "18446744073709551615", "9223372036854775808" };
+	const char *end = text + len;
+	bool in_string = false;
+
+	for (const char *p = text; p < end; p++) {
+		size_t n = in_string ? 0 : digits(p, end);
+		const char *limit = limits[p > text && p[-1] == '-'];
+		bool whole = n && (p + n == end || !memchr(".eE", p[n], 3));
+
+		if (whole && (n > strlen(limit) || (n == strlen(limit) && memcmp(p, limit, n) > 0)))
+			return p;
+		if (n)
+			p += n - 1;
+		else if (in_string && *p == '\\')
+			p++;
+		else if (*p == '"')
+			in_string = !in_string;
+	}
+	return NULL;
 }
 
 static int parse(struct json_tokener *tok, const char *file, const char *text, size_t len,
@@ -44,7 +73,7 @@ static int parse(struct json_tokener *tok, const char *file, const char *text, s
 		why = json_tokener_get_error(tok);
 		end = len;
 	}
-	if (why == json_tokener_success && only_space(text + end, len - end)) {
+	if (why == json_tokener_success) { /* strict: then nothing but white space follows */
 		*out = doc;
 		return 0;
 	}
@@ -59,12 +88,20 @@ int json_parse(const char *file, const char *text, size_t len, struct json_objec
 	       struct err *e)
 {
 	struct json_tokener *tok;
+	const char *number;
+	unsigned line, column;
 	int r;
 
 	if (len > JSON_MAX_SIZE)
 		return err_set(e, E2BIG, "%s: more than %d bytes", file, JSON_MAX_SIZE);
 	if (memchr(text, 0, len))
 		return err_set(e, EINVAL, "%s: holds a NUL byte: no JSON document", file);
+	number = too_big(text, len);
+	if (number) {
+		line_column(text, (size_t)(number - text), &line, &column);
+		return err_set(e, EINVAL, "%s:%u:%u: a number does not fit in 64 bits", file, line,
+			       column);
+	}
 	tok = json_tokener_new_ex(JSON_MAX_DEPTH);
 	if (!tok)
 		return err_set(e, ENOMEM, "%s", file);
