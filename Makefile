@@ -7,7 +7,7 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
 HOOK       := main install
 SESSION    := lane target arena policies journal session
 SUPERVISOR := $(SESSION) log config listener worker scribe keeper main
-CLI        := main run policy doctor
+CLI        := main where tally run policy show replay doctor probe
 
 VERSION := 0.1.0
 BUILD   ?= build
