@@ -109,7 +109,7 @@ demo: ## audit, then enforce, a real container; leaves nothing behind
 	@$(MAKE) -s all
 	@WARDER_BUILD=$(abspath $(BUILD)) tests/demo.sh
 
-bench: all ## measure against the floor; writes $(BUILD)/bench.json
+bench: all $(BUILD)/tests/bench/caller ## measure against the floor; writes $(BUILD)/bench.json
 	tests/bench/run $(BUILD)
 
 SANITIZED = $(MAKE) BUILD=$(BUILD)/$(1) FORTIFY= CFLAGS="-O1 -g -fno-omit-frame-pointer" \
