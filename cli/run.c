@@ -247,17 +247,20 @@ static int prepare(struct run *r, struct err *e)
 
 /* --- the command --- */
 
-/* The signals that are ours to pass on, and SIGCHLD. Blocked before the command is there. */
+/* The signals that are ours to pass on unless we are to ignore them (nohup), and SIGCHLD. Blocked
+ * before the command is there. */
 static int take_signals(struct run *r, struct err *e)
 {
 	static const int taken[] = { SIGCHLD, SIGHUP,  SIGINT,   SIGQUIT, SIGTERM,
 				     SIGUSR1, SIGCONT, SIGWINCH, SIGTSTP };
+	struct sigaction sa;
 	sigset_t set;
 
 	sigemptyset(&set);
-	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
-		sigaddset(&set, taken[i]);
 	signal(SIGCHLD, SIG_DFL);
+	for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+		if (!sigaction(taken[i], NULL, &sa) && sa.sa_handler != SIG_IGN)
+			sigaddset(&set, taken[i]);
 	sigprocmask(SIG_BLOCK, &set, &r->old_mask);
 	r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	r->ended = eventfd(0, EFD_CLOEXEC);

@@ -20,8 +20,8 @@ static int cap_of(const char *name, size_t len)
 	char full[64];
 	int cap;
 
-	if (len + sizeof "CAP_" > sizeof full)
-		return -1;
+	if (len + sizeof "CAP_" > sizeof full || strcspn(name, " \t") < len)
+		return -1; /* libcap reads up to a space */
 	snprintf(full, sizeof full, "%.*s", (int)len, name);
 	cap = names_cap(full);
 	if (cap >= 0)
