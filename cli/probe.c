@@ -173,9 +173,10 @@ static void do_nothing(struct shared *s)
 	(void)s;
 }
 
-static void cannot(struct probe_result *out, const char *what, int r)
+/* r: 0 or -errno of what was tried. */
+static void tell(struct probe_result *out, int r)
 {
-	say(out, false, "%s: %s%s", what, strerror(-r),
+	say(out, !r, "%s%s", r ? strerror(-r) : "works",
 	    r == -EBUSY ? " (this process runs under a listener already)" : "");
 }
 
@@ -216,7 +217,7 @@ static void try_call(struct probe_result *out, bool go_on)
 	int r = target_start(&t, 0, call_once, 1), got;
 
 	if (r) {
-		cannot(out, "seccomp(NEW_LISTENER)", r);
+		tell(out, r);
 		return;
 	}
 	r = notify_recv(t.listener, &n);
@@ -224,7 +225,7 @@ static void try_call(struct probe_result *out, bool go_on)
 		r = go_on ? notify_continue(t.listener, n.id)
 			  : notify_reply(t.listener, n.id, MARK, 0);
 	if (r) {
-		cannot(out, "receive and answer", r);
+		tell(out, r);
 		return;
 	}
 	waitpid(t.pid, NULL, 0);
@@ -258,7 +259,7 @@ void probe_sync(struct probe_result *out, const void *arg)
 	(void)arg;
 	if (!r)
 		r = notify_set_sync(t.listener, true);
-	say(out, !r, "%s", r ? strerror(-r) : "works");
+	tell(out, r);
 }
 
 void probe_killable(struct probe_result *out, const void *arg)
@@ -267,7 +268,7 @@ void probe_killable(struct probe_result *out, const void *arg)
 	int r = target_start(&t, KILLABLE, do_nothing, 0);
 
 	(void)arg;
-	say(out, !r, "%s", r ? strerror(-r) : "works");
+	tell(out, r);
 }
 
 void probe_tsync(struct probe_result *out, const void *arg)
@@ -277,7 +278,7 @@ void probe_tsync(struct probe_result *out, const void *arg)
 			     do_nothing, 0);
 
 	(void)arg;
-	say(out, !r, "%s", r ? strerror(-r) : "works");
+	tell(out, r);
 }
 
 /* A child that waits, so that something can be done to it. */
@@ -352,7 +353,7 @@ void probe_end(struct probe_result *out, const void *arg)
 
 	(void)arg;
 	if (r) {
-		cannot(out, "seccomp(NEW_LISTENER)", r);
+		tell(out, r);
 		return;
 	}
 	waitpid(t.pid, NULL, 0);
@@ -410,7 +411,7 @@ void probe_repeat(struct probe_result *out, const void *arg)
 		r = target_start(&t, 0, call_often, calls);
 	}
 	if (r) {
-		cannot(out, "seccomp(NEW_LISTENER)", r);
+		tell(out, r);
 		return;
 	}
 	received = serve_and_signal(&t);

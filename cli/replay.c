@@ -34,7 +34,7 @@ static bool call_of(const struct event *ev, struct seccomp_data *call)
 		call->arch = (uint32_t)strtoul(ev->arch, &end, 16);
 		return !*end;
 	}
-	for (size_t i = 0; ev->arch[i] && i < sizeof scmp - sizeof "SCMP_ARCH_"; i++) {
+	for (size_t i = 0; i < sizeof scmp - sizeof "SCMP_ARCH_" && ev->arch[i]; i++) {
 		char c = ev->arch[i];
 
 		scmp[strlen("SCMP_ARCH_") + i] = c >= 'a' && c <= 'z' ? (char)(c - 32) : c;

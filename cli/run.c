@@ -300,9 +300,13 @@ static int await_listener(struct run *r, int *listener, struct err *e)
 
 	while (atomic_load(&r->shared->listener) < 0) {
 		if (waitpid(r->pid, &r->status, WNOHANG) == r->pid) {
+			int error = atomic_load(&r->shared->load_errno);
+
 			r->pid = 0;
-			return err_set(e, atomic_load(&r->shared->load_errno),
-				       "load the policy's filter");
+			return err_set(e, error,
+				       error == EBUSY ? "this process is under a listener already, "
+							"a second one cannot be"
+						      : "load the policy's filter");
 		}
 		nanosleep(&nap, NULL);
 	}

@@ -40,6 +40,9 @@ static const char *const files[][2] = {
 	{ "noexec.json",
 	  "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"execve\"],"
 	  "\"action\": \"SCMP_ACT_ERRNO\"}]}" },
+	{ "sandbox.json",
+	  "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": [\"ptrace\","
+	  "\"process_vm_writev\", \"pidfd_getfd\"], \"action\": \"SCMP_ACT_ERRNO\"}]}" },
 	{ "strict.json", "{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"whatever\": 1}" },
 	{ "bad.json", "{\"defaultAction\": \"SCMP_ACT_ALOW\"}" },
 	{ "events",
@@ -56,6 +59,7 @@ static int set_up(void **state)
 	static char dir[] = "/tmp/warder-cli-XXXXXX";
 	const char *build = getenv("WARDER_BUILD");
 
+	unsetenv("WARDER_POLICY");
 	if (!realpath(build ? build : "build", program) || !mkdtemp(dir) || chmod(dir, 0777) ||
 	    chdir(dir))
 		return -1;
@@ -100,7 +104,6 @@ static pid_t start(const char *const *words, uid_t uid, int out, int err)
 	become(uid);
 	if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		_exit(99);
-	unsetenv("WARDER_POLICY");
 	execvp(strcmp(words[0], "warder") ? words[0] : program, (char *const *)(uintptr_t)words);
 	_exit(98);
 }
@@ -279,6 +282,26 @@ static void runs(void **state)
 	check_rows(rows, ARRAY_LEN(rows));
 }
 
+/* By name from the environment; without one, a clear refusal (unless the host has a default). */
+static void policy_from_environment(void **state)
+{
+	static const char *const words[] = { "warder", "run", "sh", "-c", "mkdir d7; rm -rf d7",
+					     NULL };
+	auto_free struct called *c = calloc(1, sizeof *c);
+
+	(void)state;
+	if (access("/etc/warder/policies/default.json", F_OK)) {
+		call(c, 0, words);
+		assert_int_equal(WEXITSTATUS(c->status), 125);
+		assert_non_null(strstr(c->err, "no policy: give --policy FILE"));
+	}
+	setenv("WARDER_POLICY", "p.json", 1);
+	call(c, 0, words);
+	unsetenv("WARDER_POLICY");
+	assert_int_equal(c->status, 0);
+	assert_non_null(strstr(c->err, "policy p, audit: would have blocked 1 of"));
+}
+
 /* The command's output through a pipe: waits for its end-of-file. */
 static void read_all(int fd, char *buf, size_t size)
 {
@@ -428,17 +451,54 @@ static void doctor(void **state)
 	}
 }
 
+/* Under a filter that forbids what it tries, the doctor says so, and ends. */
+static void doctor_in_a_sandbox(void **state)
+{
+	static const char *const lines[] = {
+		"FAIL W003  listener: ", "under a listener already",
+		"FAIL W008  pidfd_getfd: Operation not permitted",
+		"FAIL W009  ptrace: Operation not permitted",
+		"FAIL W010  process_vm_writev: Operation not permitted"
+	};
+	const char *const words[] = { "warder", "run",     "-q",    "-p",     "sandbox.json",
+				      "-m",     "enforce", program, "doctor", NULL };
+	auto_free struct called *c = calloc(1, sizeof *c);
+
+	(void)state;
+	call(c, 0, words);
+	assert_int_equal(WEXITSTATUS(c->status), 1);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (!strstr(c->out, lines[i]))
+			fail_msg("not in there: %s\n%s", lines[i], c->out);
+}
+
+/* One filter chain has one listener. */
+static void not_within_itself(void **state)
+{
+	const char *const words[] = { "warder", "run", "-q",     "-p",   "p.json", program,
+				      "run",    "-p",  "p.json", "true", NULL };
+	auto_free struct called *c = calloc(1, sizeof *c);
+
+	(void)state;
+	call(c, 0, words);
+	assert_int_equal(WEXITSTATUS(c->status), 125);
+	assert_non_null(strstr(c->err, "under a listener already"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verbs),
 		cmocka_unit_test(policies),
 		cmocka_unit_test(runs),
+		cmocka_unit_test(policy_from_environment),
 		cmocka_unit_test(descendants),
 		cmocka_unit_test(signals_are_passed_on),
 		cmocka_unit_test(nothing_leaks),
 		cmocka_unit_test(show_for_programs),
 		cmocka_unit_test(doctor),
+		cmocka_unit_test(doctor_in_a_sandbox),
+		cmocka_unit_test(not_within_itself),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);
