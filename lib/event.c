@@ -130,7 +130,7 @@ static void put_string(struct out *o, const char *s)
 	const char *start = s;
 
 	put_char(o, '"');
-	while (*s && (size_t)(s - start) + 4 <= EVENT_TEXT_MAX)
+	while (*s && (size_t)(s - start) + 7 <= EVENT_TEXT_MAX)
 		s += put_escaped(o, s);
 	if (*s)
 		put_text(o, "...");
