@@ -16,18 +16,9 @@
 
 #define SEALS (F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Adds a member that is owned from then on; false: out of memory. */
-static bool add(struct json_object *to, const char *key, struct json_object *v)
-{
-	if (v && !json_object_object_add(to, key, v))
-		return true;
-	json_object_put(v);
-	return false;
-}
-
 static bool add_text(struct json_object *to, const char *key, const char *text)
 {
-	return !text || add(to, key, json_object_new_string(text));
+	return !text || json_add(to, key, json_object_new_string(text));
 }
 
 /* The text of o, which is consumed (NULL: out of memory before). */
@@ -53,7 +44,7 @@ static struct json_object *ask_json(const struct ask *a)
 	snprintf(caps, sizeof caps, "%016" PRIx64, a->caps);
 	if (o && add_text(o, "id", a->id) && add_text(o, "policy", a->policy) &&
 	    add_text(o, "mode", a->mode) && (!a->caps_known || add_text(o, "bounding", caps)) &&
-	    (!a->annotations || add(o, "annotations", json_object_get(a->annotations))))
+	    (!a->annotations || json_add(o, "annotations", json_object_get(a->annotations))))
 		return o;
 	json_object_put(o);
 	return NULL;
@@ -62,8 +53,8 @@ static struct json_object *ask_json(const struct ask *a)
 int ask_format(const struct ask *a, char **text, size_t *len, struct err *e)
 {
 	struct json_object *o = json_object_new_object();
-	bool whole = o && add(o, "warder", json_object_new_int(ASK_VERSION)) &&
-		     add(o, "ask", ask_json(a));
+	bool whole = o && json_add(o, "warder", json_object_new_int(ASK_VERSION)) &&
+		     json_add(o, "ask", ask_json(a));
 
 	return finish(o, whole, text, len, e);
 }
@@ -182,12 +173,13 @@ void ask_fini(struct ask *a)
 int answer_format(const struct answer *a, char **text, size_t *len, struct err *e)
 {
 	struct json_object *o = json_object_new_object();
-	bool whole = o && add(o, "warder", json_object_new_int(ASK_VERSION)) &&
-		     add(o, "ok", json_object_new_boolean(a->ok)) &&
-		     add_text(o, "error", a->error) && add_text(o, "policy", a->policy) &&
-		     add_text(o, "mode", a->mode) &&
-		     (!a->exempt || add(o, "exempt", json_object_new_boolean(true))) &&
-		     (!a->syscalls_all || add(o, "syscallsAll", json_object_new_boolean(true)));
+	bool whole =
+		o && json_add(o, "warder", json_object_new_int(ASK_VERSION)) &&
+		json_add(o, "ok", json_object_new_boolean(a->ok)) &&
+		add_text(o, "error", a->error) && add_text(o, "policy", a->policy) &&
+		add_text(o, "mode", a->mode) &&
+		(!a->exempt || json_add(o, "exempt", json_object_new_boolean(true))) &&
+		(!a->syscalls_all || json_add(o, "syscallsAll", json_object_new_boolean(true)));
 
 	return finish(o, whole, text, len, e);
 }

@@ -12,10 +12,6 @@
 
 #include "warder/own.h"
 
-const char *const filter_never[] = { "rt_sigreturn", "restart_syscall", "exit", "exit_group",
-				     NULL };
-const char *const filter_always[] = { "execve", "execveat", NULL };
-
 /* From so many rules on runc asks for a binary tree; libseccomp 2.5.4 errs with one of 0 rules. */
 #define TREE_RULES 32
 /* The direct forms of multiplexed calls are below this on every ABI that has them. */
@@ -347,9 +343,9 @@ static uint32_t ret_of_rule(const struct policy_rule *rule)
 
 static void claim_arch(struct claims *c, enum arch a, const struct policy *p, bool notify_all)
 {
-	for (const char *const *name = filter_never; *name; name++)
+	for (const char *const *name = names_never_notified; *name; name++)
 		add_claim(c, a, *name, NULL, SECCOMP_RET_ALLOW);
-	for (const char *const *name = filter_always; *name; name++)
+	for (const char *const *name = names_always_notified; *name; name++)
 		add_claim(c, a, *name, NULL, SECCOMP_RET_USER_NOTIF);
 	if (notify_all) {
 		for (int i = 0; i < p->n_record_skip; i++)
@@ -373,10 +369,19 @@ static int by_number(const void *left, const void *right)
 	return l->order < r->order ? -1 : 1;
 }
 
+static size_t count_names(const char *const *list)
+{
+	size_t n = 0;
+
+	while (list[n])
+		n++;
+	return n;
+}
+
 static int collect(const struct policy *p, const struct filter *f, bool notify_all,
 		   struct claims *out, struct err *e)
 {
-	size_t names = ARRAY_LEN(filter_never) + ARRAY_LEN(filter_always);
+	size_t names = count_names(names_never_notified) + count_names(names_always_notified);
 
 	names += (size_t)p->n_record_skip;
 	for (int i = 0; i < p->n_rules; i++)

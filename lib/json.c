@@ -317,3 +317,11 @@ void json_known(const struct json_at *at, const char *const *keys, const struct 
 			json_warn(&child, w, "unknown key, ignored");
 	}
 }
+
+bool json_add(struct json_object *to, const char *key, struct json_object *v)
+{
+	if (v && !json_object_object_add(to, key, v))
+		return true;
+	json_object_put(v);
+	return false;
+}

@@ -15,6 +15,10 @@
 
 #define NAMES_NUMBERS 1024 /* system call numbers of one architecture that have a cached name */
 
+const char *const names_never_notified[] = { "rt_sigreturn", "restart_syscall", "exit",
+					     "exit_group", NULL };
+const char *const names_always_notified[] = { "execve", "execveat", NULL };
+
 static const struct {
 	const char *scmp, *word;
 	uint32_t ret;

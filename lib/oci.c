@@ -171,25 +171,17 @@ void oci_process_state_fini(struct oci_process_state *s)
 	*s = (struct oci_process_state){ 0 };
 }
 
-/* Adds a member that is owned from then on; false: out of memory. */
-static bool add(struct json_object *to, const char *key, struct json_object *v)
-{
-	if (v && !json_object_object_add(to, key, v))
-		return true;
-	json_object_put(v);
-	return false;
-}
-
 static struct json_object *state_json(const struct oci_state *s)
 {
 	struct json_object *o = json_object_new_object();
 
-	if (o && add(o, "ociVersion", json_object_new_string(s->version ? s->version : "1.0.2")) &&
-	    add(o, "id", json_object_new_string(s->id)) &&
-	    add(o, "status", json_object_new_string(s->status ? s->status : "")) &&
-	    add(o, "pid", json_object_new_int(s->pid)) &&
-	    add(o, "bundle", json_object_new_string(s->bundle ? s->bundle : "")) &&
-	    (!s->annotations || add(o, "annotations", json_object_get(s->annotations))))
+	if (o &&
+	    json_add(o, "ociVersion", json_object_new_string(s->version ? s->version : "1.0.2")) &&
+	    json_add(o, "id", json_object_new_string(s->id)) &&
+	    json_add(o, "status", json_object_new_string(s->status ? s->status : "")) &&
+	    json_add(o, "pid", json_object_new_int(s->pid)) &&
+	    json_add(o, "bundle", json_object_new_string(s->bundle ? s->bundle : "")) &&
+	    (!s->annotations || json_add(o, "annotations", json_object_get(s->annotations))))
 		return o;
 	json_object_put(o);
 	return NULL;
@@ -204,9 +196,11 @@ static struct json_object *process_state_json(const struct oci_state *s, pid_t p
 		json_object_put(fds);
 		fds = NULL;
 	}
-	if (o && add(o, "ociVersion", json_object_new_string(s->version ? s->version : "1.0.2")) &&
-	    add(o, "fds", fds) && add(o, "pid", json_object_new_int(pid)) &&
-	    add(o, "metadata", json_object_new_string(metadata)) && add(o, "state", state_json(s)))
+	if (o &&
+	    json_add(o, "ociVersion", json_object_new_string(s->version ? s->version : "1.0.2")) &&
+	    json_add(o, "fds", fds) && json_add(o, "pid", json_object_new_int(pid)) &&
+	    json_add(o, "metadata", json_object_new_string(metadata)) &&
+	    json_add(o, "state", state_json(s)))
 		return o;
 	json_object_put(o);
 	return NULL;

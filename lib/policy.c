@@ -11,7 +11,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "warder/filter.h"
 #include "warder/own.h"
 
 #define DEFAULT_AFTER_NS 5000000000ULL
@@ -187,12 +186,12 @@ static int check_rule_names(const struct json_at *at, const struct policy_rule *
 
 		if (names_syscall(ARCH_NONE, name) < 0)
 			return json_err(at, e, "unknown system call \"%s\"", name);
-		if (in_list(filter_never, name))
+		if (in_list(names_never_notified, name))
 			return json_err(at, e,
 					"\"%s\" is never notified: were the supervisor lost, it "
 					"would spin or die",
 					name);
-		if (!rule->live && in_list(filter_always, name))
+		if (!rule->live && in_list(names_always_notified, name))
 			return json_err(at, e,
 					"\"%s\" is always notified: \"live\": false is not "
 					"for it",
@@ -311,7 +310,7 @@ static int parse_record_skip(const struct json_at *at, struct owned *o, struct e
 			return -e->num;
 		if (names_syscall(ARCH_NONE, o->record_skip[i]) < 0)
 			return json_err(&item, e, "unknown system call \"%s\"", o->record_skip[i]);
-		if (in_list(filter_always, o->record_skip[i]))
+		if (in_list(names_always_notified, o->record_skip[i]))
 			return json_err(&item, e, "\"%s\" is always notified", o->record_skip[i]);
 		o->policy.n_record_skip++;
 	}

@@ -27,8 +27,8 @@ int err_set(struct err *e, int num, const char *fmt, ...) __attribute__((format(
 /* Puts "words: " before the message of *e, which must be set. Returns -e->num. */
 int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Length of the printable UTF-8 sequence that the NUL-terminated s begins with; 0: none (C0, DEL, C1,
- * broken UTF-8, marks that turn a terminal's text round). */
+/* Length of the printable UTF-8 sequence that the NUL-terminated s begins with; 0: none (C0, DEL,
+ * C1, broken UTF-8, marks that turn a terminal's text round). */
 size_t err_printable(const char *s);
 
 /* Replaces every byte of s that is not printable (C0, DEL, C1, broken UTF-8) by '?', in place. */

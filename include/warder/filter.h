@@ -55,10 +55,6 @@ void filter_fini(struct filter *f);
  * no_new_privs. */
 int filter_load(const struct bpf_prog *p, unsigned flags, int *listener, struct err *e);
 
-/* The four that are never notified, the two that always are; NULL-terminated names. */
-extern const char *const filter_never[];
-extern const char *const filter_always[];
-
 /* Where a call of this name arrives: at its own number, and on ABIs that have them at socketcall or
  * ipc with the call's index in argument 0 (its own arguments then lie in memory: a rule with
  * conditions cannot be held there). */

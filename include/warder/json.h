@@ -65,3 +65,7 @@ int json_duration(const struct json_at *at, uint64_t *ns, struct err *e);
 
 /* Warns of each member of the object that is not in the NULL-terminated list. */
 void json_known(const struct json_at *at, const char *const *keys, const struct warn *w);
+
+/* Writing: adds a member, which is owned from then on, also on failure. false: out of memory (v
+ * NULL included, so that a chain of these can stand in one condition). */
+bool json_add(struct json_object *to, const char *key, struct json_object *v);

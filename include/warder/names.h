@@ -103,3 +103,8 @@ int names_syscall(enum arch a, const char *name);
  * names_init(). NULL: unknown. */
 const char *names_syscall_name(enum arch a, int nr);
 void names_init(void);
+
+/* The four calls that no gate notifies (were the supervisor lost, they would spin or die), and the
+ * two that every gate does (they end the starting phase). NULL-terminated. */
+extern const char *const names_never_notified[];
+extern const char *const names_always_notified[];

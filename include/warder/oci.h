@@ -51,7 +51,8 @@ int oci_process_state_format(const struct oci_state *s, pid_t pid, const char *m
 struct oci_config {
 	struct json_object *doc;
 	bool caps_known;
-	uint64_t bounding; /* process.capabilities.bounding; unknown names are ignored, as runc does */
+	uint64_t bounding; /* process.capabilities.bounding; unknown names are ignored, as runc does
+			    */
 	bool no_new_privs;
 	struct json_object *seccomp;     /* linux.seccomp, borrowed; NULL: none */
 	struct json_object *annotations; /* NULL: none */
