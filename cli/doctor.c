@@ -41,6 +41,7 @@ static int output_of(const char *const *argv, char *buf, size_t size)
 	ssize_t n;
 	pid_t pid;
 
+	buf[0] = 0;
 	if (pipe2(fds, O_CLOEXEC))
 		return -errno;
 	pid = fork();

@@ -17,11 +17,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "warder/filter.h"
+#include "warder/notify.h"
 #include "warder/own.h"
 
 #define WORDS 16
@@ -89,19 +94,47 @@ struct called {
 	char out[65536], err[16384];
 };
 
-static void become(uid_t uid)
+#define NOBODY     65534
+#define OLD_KERNEL 1 /* root, on a kernel that lacks what came after 5.7 */
+
+/* WAIT_KILLABLE_RECV and SYNC_WAKE_UP are refused as an older kernel does, and its version says
+ * that RECV may block for ever. */
+static void pretend_old_kernel(void)
 {
-	if (uid && !geteuid() && (setgroups(0, NULL) || setgid(uid) || setuid(uid)))
+	struct sock_filter insn[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_seccomp, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, 5, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_ioctl, 0, 2),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+	};
+	const struct bpf_prog prog = { ARRAY_LEN(insn), insn };
+	struct err e;
+
+	if (personality(UNAME26) < 0 || filter_load(&prog, 0, NULL, &e))
 		_exit(99);
 }
 
-static pid_t start(const char *const *words, uid_t uid, int out, int err)
+static void become(uid_t who)
+{
+	if (who == OLD_KERNEL)
+		pretend_old_kernel();
+	else if (who && !geteuid() && (setgroups(0, NULL) || setgid(who) || setuid(who)))
+		_exit(99);
+}
+
+static pid_t start(const char *const *words, uid_t who, int out, int err)
 {
 	pid_t pid = fork();
 
 	if (pid)
 		return pid;
-	become(uid);
+	become(who);
 	if (dup2(out, 1) < 0 || dup2(err, 2) < 0)
 		_exit(99);
 	execvp(strcmp(words[0], "warder") ? words[0] : program, (char *const *)(uintptr_t)words);
@@ -116,22 +149,21 @@ static void slurp(int fd, char *buf, size_t size)
 	close(fd);
 }
 
-static void call(struct called *c, uid_t uid, const char *const *words)
+static void call(struct called *c, uid_t who, const char *const *words)
 {
 	int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
-	pid_t pid = start(words, uid, out, err);
+	pid_t pid = start(words, who, out, err);
 
 	assert_int_equal(waitpid(pid, &c->status, 0), pid);
 	slurp(out, c->out, sizeof c->out);
 	slurp(err, c->err, sizeof c->err);
 }
 
-#define NOBODY 65534
 struct row {
 	const char *words[WORDS];
 	int status;
 	const char *out, *err; /* must be in there; NULL: anything; "": nothing */
-	uid_t uid;
+	uid_t who;             /* 0: as the test */
 };
 
 static bool fits(const char *text, const char *want)
@@ -144,7 +176,7 @@ static void check_rows(const struct row *rows, size_t n)
 	auto_free struct called *c = calloc(1, sizeof *c);
 
 	for (size_t i = 0; i < n; i++) {
-		call(c, rows[i].uid, rows[i].words);
+		call(c, rows[i].who, rows[i].words);
 		if (!WIFEXITED(c->status) || WEXITSTATUS(c->status) != rows[i].status ||
 		    !fits(c->out, rows[i].out) || !fits(c->err, rows[i].err))
 			fail_msg("row %zu (%s %s): status %#x\nstdout: %s\nstderr: %s", i,
@@ -275,6 +307,11 @@ static void runs(void **state)
 		  "65534\n",
 		  "no_new_privs",
 		  NOBODY },
+		{ { RUN, "-m", "enforce", SH("echo hi; mkdir d8") },
+		  1,
+		  "hi\n",
+		  "refused",
+		  OLD_KERNEL },
 		{ { RUN, SH("grep NoNewPrivs /proc/self/status") }, 0, "\t1", NULL, NOBODY },
 	};
 
@@ -472,6 +509,23 @@ static void doctor_in_a_sandbox(void **state)
 			fail_msg("not in there: %s\n%s", lines[i], c->out);
 }
 
+static void doctor_on_an_old_kernel(void **state)
+{
+	static const char *const lines[] = { "FAIL W001  kernel: Linux 2.6.", "ok   W003  listener",
+					     "warn W005  sync wake-up: Invalid argument",
+					     "warn W006  wait killable: Invalid argument",
+					     "(without WAIT_KILLABLE_RECV)" };
+	static const char *const words[] = { "warder", "doctor", NULL };
+	auto_free struct called *c = calloc(1, sizeof *c);
+
+	(void)state;
+	call(c, OLD_KERNEL, words);
+	assert_int_equal(WEXITSTATUS(c->status), 1);
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		if (!strstr(c->out, lines[i]))
+			fail_msg("not in there: %s\n%s", lines[i], c->out);
+}
+
 /* One filter chain has one listener. */
 static void not_within_itself(void **state)
 {
@@ -498,6 +552,7 @@ int main(void)
 		cmocka_unit_test(show_for_programs),
 		cmocka_unit_test(doctor),
 		cmocka_unit_test(doctor_in_a_sandbox),
+		cmocka_unit_test(doctor_on_an_old_kernel),
 		cmocka_unit_test(not_within_itself),
 	};
 
