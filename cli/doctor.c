@@ -295,10 +295,13 @@ int cli_doctor(int argc, char **argv)
 		.args = "",
 		.purpose = "Try what this host can do for Warder, and say what is missing.",
 		.rows = options,
-		.tail = "Each line: ok, warn or FAIL, a code that never changes (warder(1) lists "
-			"them), what was tried,\nwhat was found, what it costs. Nothing is "
-			"changed: all is tried in children that end.\n"
-			"Exit status: 0 no FAIL, 1 some FAIL, 2 usage.\n\nExamples:\n"
+		.tail = "Each line: ok, warn or FAIL, a code that never changes (warder(1) lists\n"
+			"them), what was tried, what was found, what it costs. Nothing is "
+			"changed:\n"
+			"all is tried in children that end.\n"
+			"Exit status: 0 no FAIL, 1 some FAIL, 2 usage.\n"
+			"\n"
+			"Examples:\n"
 			"  warder doctor\n"
 			"  warder doctor --json | jq '.[] | select(.level != \"ok\")'\n",
 	};

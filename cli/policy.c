@@ -23,13 +23,12 @@ static void take_warning(void *ctx, const char *line)
 	fprintf(stderr, "%s\n", line);
 }
 
+/* Of the profile: what a rule of "warder" says is Warder's own, and meant so. */
 static void note_actions(struct check *c, const struct where_policy *w)
 {
 	c->used[w->rules.fallthrough.act] = true;
 	for (int i = 0; i < w->rules.n_rules; i++)
 		c->used[w->rules.rules[i].effect.act] = true;
-	for (int i = 0; i < w->policy->n_rules; i++)
-		c->used[w->policy->rules[i].effect.act] = true;
 }
 
 static void print_notes(const struct check *c, const char *file)
@@ -127,9 +126,12 @@ static int cli_policy_check(int argc, char **argv)
 		.args = "FILE...",
 		.purpose = "Check policies: the documents, and what libseccomp makes of them.",
 		.rows = rows,
-		.tail = "Problems go to stderr, one a line: \"FILE: path: reason\". Without --caps "
-			"the policy is also\ncompiled with no and with all capabilities.\n"
-			"Exit status: 0 all are good, 1 one is not, 2 usage.\n\nExamples:\n"
+		.tail = "Problems go to stderr, one a line: \"FILE: path: reason\". Without "
+			"--caps\n"
+			"the policy is also compiled with no and with all capabilities.\n"
+			"Exit status: 0 all are good, 1 one is not, 2 usage.\n"
+			"\n"
+			"Examples:\n"
 			"  warder policy check web.json\n"
 			"  warder policy check --strict /etc/warder/policies/*.json\n",
 	};

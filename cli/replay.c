@@ -148,14 +148,15 @@ int cli_policy_replay(int argc, char **argv)
 		.args = "FILE EVENTS",
 		.purpose = "Decide recorded events again by policy FILE; show what differs.",
 		.rows = rows,
-		.tail = "EVENTS are lines as warderd and warder run write them; - is stdin. Give "
-			"the "
-			"capabilities of\nthe container they come from.\n"
-			"Exit status: 0 nothing differs, 1 something does or could not be read, 2 "
-			"usage.\n\nExamples:\n"
+		.tail = "EVENTS are lines as warderd and warder run write them; - is stdin. Give\n"
+			"the capabilities of the container they come from.\n"
+			"Exit status: 0 nothing differs, 1 something does or could not be read, 2\n"
+			"usage.\n"
+			"\n"
+			"Examples:\n"
 			"  warder policy replay new.json /var/log/warder/events.json\n"
-			"  warder run --policy old.json --events e.json -- ./server; "
-			"warder policy replay new.json e.json\n",
+			"  warder run --policy old.json --events e.json -- ./server; warder policy "
+			"replay new.json e.json\n",
 	};
 	struct host host;
 	enum arch abi;

@@ -553,8 +553,8 @@ int cli_run(int argc, char **argv)
 		{ "events", 'e', OPT_STR, &r.events, "FILE",
 		  "append events to FILE, one JSON object a line; - for stderr" },
 		{ "caps", 0, OPT_STR, &r.caps, "LIST",
-		  "resolve the policy for these capabilities: CAP_KILL,..., all, none, default "
-		  "(Docker's); default: those the command can have" },
+		  "capabilities to resolve for: CAP_KILL,..., all, none, default "
+		  "(Docker's); without: CMD's own" },
 		{ "quiet", 'q', OPT_FLAG, &r.quiet, NULL, "no notices, no table at the end" },
 		{ 0 },
 	};
@@ -563,16 +563,18 @@ int cli_run(int argc, char **argv)
 		.args = "[--] CMD [ARG...]",
 		.purpose = "Run a command under a policy, without container and without daemon.",
 		.rows = rows,
-		.tail = "Works as root and as an ordinary user (then with no_new_privs). What was, "
-			"or "
-			"in audit would\nhave been, blocked is listed on stderr at the end. The "
-			"end is "
-			"when the last process under the\nfilter has ended; signals are passed on "
-			"to "
-			"CMD.\n"
+		.tail = "Works as root and as an ordinary user (then with no_new_privs). What "
+			"was,\n"
+			"or in audit would have been, blocked is listed on stderr at the end. The\n"
+			"end is when the last process under the filter has ended; signals are\n"
+			"passed on to CMD. Were warder itself killed, watched calls would fail "
+			"with\n"
+			"ENOSYS.\n"
 			"Exit status: CMD's, 128+N if signal N ended it, 125 Warder failed, 126 "
-			"CMD "
-			"cannot be run,\n127 there is no CMD.\n\nExamples:\n"
+			"CMD\n"
+			"cannot be run, 127 there is no CMD.\n"
+			"\n"
+			"Examples:\n"
 			"  warder run --policy web.json -- nginx -t\n"
 			"  warder run -p web.json -m enforce -e events.json -- ./server --port "
 			"80\n",

@@ -432,10 +432,13 @@ int cli_policy_show(int argc, char **argv)
 		.args = "FILE",
 		.purpose = "Show what a policy means: the verdict in enforce for each system call.",
 		.rows = rows,
-		.tail = "Where the arguments decide, the document's clauses follow in their order; "
-			"A0 is the first\nargument. Where several of a profile's clauses match, "
-			"libseccomp's order holds, not the\ndocument's; a rule of \"warder\" comes "
-			"before them all, the first match wins.\n\nExamples:\n"
+		.tail = "Where the arguments decide, the document's clauses follow in their "
+			"order;\n"
+			"A0 is the first argument. Where several of a profile's clauses match,\n"
+			"libseccomp's order holds, not the document's; a rule of \"warder\" comes\n"
+			"before them all, the first match wins.\n"
+			"\n"
+			"Examples:\n"
 			"  warder policy show --caps CAP_NET_ADMIN web.json\n"
 			"  warder policy show --syscall clone web.json\n"
 			"  warder policy show --bpf --arch arm64 web.json\n",
