@@ -444,6 +444,20 @@ session_end enforce - -" ]
 	grep -q '1  mkdir' "$T/err"
 }
 
+@test "run: when warder is killed, watched calls fail, nothing is let through" {
+	policy a "$mkdir_denied"
+	mkfifo "$T/ready" "$T/go" "$T/end"
+	"$WARDER_BUILD/warder" run -q -p "$T/policies/a.json" -- \
+		sh -c "echo >$T/ready; read x <$T/go; mkdir $T/x 2>$T/err; echo >$T/end" 3>&- &
+	read -rt 20 <"$T/ready"
+	kill -KILL $!
+	run -137 wait $!
+	echo >"$T/go"
+	read -rt 20 <"$T/end"
+	[ ! -d "$T/x" ]
+	grep -q 'Function not implemented' "$T/err"
+}
+
 @test "run: not within itself" {
 	policy a "$all_allowed"
 	export WARDER_POLICY=$T/policies/a.json
