@@ -407,16 +407,18 @@ session_end enforce - -" ]
 }
 
 @test "run: signals are passed on" {
-	local sig
+	local sig status
 	policy a "$all_allowed"
 	for sig in TERM INT HUP QUIT USR1; do
 		mkfifo "$T/ready" "$T/never"
 		# In the background a shell lets INT and QUIT be ignored: env undoes that.
 		env --default-signal=INT,QUIT "$WARDER_BUILD/warder" run -q -p "$T/policies/a.json" -- \
-			bash -c "trap 'echo $sig >$T/got; exit 9' $sig; echo >$T/ready; while :; do read -rt 1 <>$T/never; done" 3>&- &
-		read -rt 20 <"$T/ready"
+			bash -c "trap 'echo $sig >$T/got; exit 9' $sig; echo >$T/ready; for i in {1..20}; do read -rt 1 <>$T/never; done" 3>&- &
+		read -rt 20 <>"$T/ready"
 		kill -s "$sig" $!
-		run wait $!
+		status=0
+		wait $! || status=$?
+		[ "$status" = 9 ]
 		[ "$(cat "$T/got")" = "$sig" ]
 		rm "$T/ready" "$T/never" "$T/got"
 	done
@@ -433,7 +435,7 @@ session_end enforce - -" ]
 	policy a "$mkdir_denied"
 	mkfifo "$T/go"
 	"$WARDER_BUILD/warder" run -p "$T/policies/a.json" -- \
-		sh -c "(read x <$T/go; mkdir $T/late) & exit 5" 2>"$T/err" 3>&- &
+		bash -c "(read -rt 20 x <>$T/go; mkdir $T/late) & exit 5" 2>"$T/err" 3>&- &
 	local pid=$!
 	wait_for 10 grep -q 'waiting for what it left running' "$T/err"
 	echo >"$T/go"
@@ -448,12 +450,14 @@ session_end enforce - -" ]
 	policy a "$mkdir_denied"
 	mkfifo "$T/ready" "$T/go" "$T/end"
 	"$WARDER_BUILD/warder" run -q -p "$T/policies/a.json" -- \
-		sh -c "echo >$T/ready; read x <$T/go; mkdir $T/x 2>$T/err; echo >$T/end" 3>&- &
-	read -rt 20 <"$T/ready"
+		bash -c "echo >$T/ready; read -rt 20 x <>$T/go; mkdir $T/x 2>$T/err; echo >$T/end" 3>&- &
+	read -rt 20 <>"$T/ready"
 	kill -KILL $!
-	run -137 wait $!
+	local status=0
+	wait $! || status=$?
+	[ "$status" = 137 ]
 	echo >"$T/go"
-	read -rt 20 <"$T/end"
+	read -rt 20 <>"$T/end"
 	[ ! -d "$T/x" ]
 	grep -q 'Function not implemented' "$T/err"
 }
