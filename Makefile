@@ -104,6 +104,9 @@ check-e2e: build-tests ## real containers
 check-long: build-tests ## what takes longer: soaks, many kills
 	WARDER_LONG=1 $(RUN) $(LIVE) $(E2E)
 
+crash-test: all fail ## kill the worker 1,000 times; no call may be lost, doubled or wrong
+	WARDER_BUILD=$(abspath $(BUILD)) tests/crash/run.sh 1000 60
+
 demo: ## audit, then enforce, a real container; leaves nothing behind
 	@tests/deps.sh -q build demo
 	@$(MAKE) -s all
@@ -178,7 +181,7 @@ help: ## this list
 	@sed -nE 's/^([a-z_.-]+):.*## (.*)/\1\t\2/p' Makefile | sort | column -ts'	'
 
 .PHONY: all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
-	check-long demo bench asan tsan sanitized fuzz fuzz-run aarch64 lint tidy cppcheck shellcheck \
+	check-long crash-test demo bench asan tsan sanitized fuzz fuzz-run aarch64 lint tidy cppcheck shellcheck \
 	format format-check compile_commands.json install uninstall dist clean help
 .SECONDARY:
--include $(shell find $(BUILD) -name '*.d' -not -path '*/fail/*' -not -path '*/asan/*' 2>/dev/null)
+-include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)

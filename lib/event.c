@@ -11,51 +11,55 @@
 #include "warder/json.h"
 #include "warder/own.h"
 
+#define ANY (-1)
+
 enum kind { TIME, TYPE, DONE, U64, COUNT, INT, ID, TEXT, LATE, UNKNOWN, ARGS, PARENTS };
 
-/* Key, kind, member; only: printed in "call" events alone. */
-#define EVENT_ROWS(X)                            \
-	X("time", TIME, time_ns, false)          \
-	X("type", TYPE, type, false)             \
-	X("seq", U64, seq, true)                 \
-	X("container", TEXT, container, false)   \
-	X("name", TEXT, name, false)             \
-	X("pod", TEXT, pod, false)               \
-	X("namespace", TEXT, namespace, false)   \
-	X("policy", TEXT, policy, false)         \
-	X("mode", TEXT, mode, false)             \
-	X("syscall", TEXT, syscall, true)        \
-	X("nr", INT, nr, true)                   \
-	X("arch", TEXT, arch, true)              \
-	X("args", ARGS, args, true)              \
-	X("verdict", TEXT, verdict, true)        \
-	X("asked", TEXT, asked, true)            \
-	X("done", DONE, done, true)              \
-	X("errno", TEXT, error, true)            \
-	X("rule", TEXT, rule, true)              \
-	X("message", TEXT, message, true)        \
-	X("pid", ID, pid, false)                 \
-	X("tid", ID, tid, true)                  \
-	X("ns_pid", ID, ns_pid, true)            \
-	X("ns_tid", ID, ns_tid, true)            \
-	X("parents", PARENTS, parents, true)     \
-	X("comm", TEXT, comm, true)              \
-	X("exe", TEXT, exe, true)                \
-	X("uid", INT, uid, true)                 \
-	X("gid", INT, gid, true)                 \
-	X("identity", LATE, identity_late, true) \
-	X("phase", TEXT, phase, true)            \
-	X("outcome", UNKNOWN, unknown, true)     \
-	X("latency_ns", U64, latency_ns, true)   \
-	X("count", COUNT, count, false)
+/* Key, kind, member; the type of event that prints it. */
+#define EVENT_ROWS(X)                                  \
+	X("time", TIME, time_ns, ANY)                  \
+	X("type", TYPE, type, ANY)                     \
+	X("seq", U64, seq, EVENT_CALL)                 \
+	X("container", TEXT, container, ANY)           \
+	X("name", TEXT, name, ANY)                     \
+	X("pod", TEXT, pod, ANY)                       \
+	X("namespace", TEXT, namespace, ANY)           \
+	X("policy", TEXT, policy, ANY)                 \
+	X("mode", TEXT, mode, ANY)                     \
+	X("syscall", TEXT, syscall, EVENT_CALL)        \
+	X("nr", INT, nr, EVENT_CALL)                   \
+	X("arch", TEXT, arch, EVENT_CALL)              \
+	X("args", ARGS, args, EVENT_CALL)              \
+	X("verdict", TEXT, verdict, EVENT_CALL)        \
+	X("asked", TEXT, asked, EVENT_CALL)            \
+	X("done", DONE, done, EVENT_CALL)              \
+	X("errno", TEXT, error, EVENT_CALL)            \
+	X("rule", TEXT, rule, EVENT_CALL)              \
+	X("message", TEXT, message, EVENT_CALL)        \
+	X("pid", ID, pid, ANY)                         \
+	X("tid", ID, tid, EVENT_CALL)                  \
+	X("ns_pid", ID, ns_pid, EVENT_CALL)            \
+	X("ns_tid", ID, ns_tid, EVENT_CALL)            \
+	X("parents", PARENTS, parents, EVENT_CALL)     \
+	X("comm", TEXT, comm, EVENT_CALL)              \
+	X("exe", TEXT, exe, EVENT_CALL)                \
+	X("uid", INT, uid, EVENT_CALL)                 \
+	X("gid", INT, gid, EVENT_CALL)                 \
+	X("identity", LATE, identity_late, EVENT_CALL) \
+	X("phase", TEXT, phase, EVENT_CALL)            \
+	X("outcome", UNKNOWN, unknown, EVENT_CALL)     \
+	X("latency_ns", U64, latency_ns, EVENT_CALL)   \
+	EVENT_COUNTERS(COUNTER)                        \
+	X("count", COUNT, count, ANY)
 
 static const struct row {
 	const char *key;
 	enum kind kind;
 	size_t offset;
-	bool only;
+	int only; /* enum event_type; ANY */
 } rows[] = {
 #define X(key, kind, member, only) { key, kind, offsetof(struct event, member), only },
+#define COUNTER(counter)           X(#counter, U64, counter, EVENT_SESSION_END)
 	EVENT_ROWS(X)
 #undef X
 };
@@ -196,7 +200,7 @@ static const char *as_text(const struct event *ev, const struct row *r)
 
 static bool is_printed(const struct event *ev, const struct row *r)
 {
-	if (r->only && ev->type != EVENT_CALL)
+	if (r->only != ANY && ev->type != r->only)
 		return false;
 	switch (r->kind) {
 	case TEXT:

@@ -160,6 +160,16 @@ static void event_of_source(const struct source *src, struct event *ev, enum eve
 	ev->count = 1;
 }
 
+static void add_counters(struct event *ev, const struct block *b)
+{
+	uint64_t words[LANE_N_WORDS];
+
+	lane_read(&b->lane, words);
+#define X(counter) ev->counter = words[LANE_##counter];
+	EVENT_COUNTERS(X)
+#undef X
+}
+
 static void put_session_event(struct journal *j, const struct source *src, enum event_type type)
 {
 	struct event ev;
@@ -167,6 +177,8 @@ static void put_session_event(struct journal *j, const struct source *src, enum 
 	event_of_source(src, &ev, type);
 	if (type == EVENT_SESSION_START)
 		ev.time_ns = src->block->start_ns;
+	if (type == EVENT_SESSION_END)
+		add_counters(&ev, src->block);
 	put_event(j, &ev);
 }
 

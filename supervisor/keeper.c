@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -146,14 +147,41 @@ static void schedule(struct keeper *k, struct child *c, bool killed)
 		c->pause_ns = MAX_PAUSE_NS;
 }
 
-static void say_death(const struct child *c, int status)
+/* The calls in a dead worker's hand, by how far they had come. */
+static void count_slots(const struct keeper *k, unsigned *received, unsigned *decided,
+			unsigned *sent)
 {
+	uint32_t high = atomic_load(&k->arena->high);
+
+	*received = *decided = *sent = 0;
+	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++) {
+		const struct block *b = &k->arena->blocks[i];
+		uint32_t state = atomic_load(&b->lane.slot.state);
+
+		if (atomic_load(&b->state) != BLOCK_LIVE)
+			continue;
+		*received += state == SLOT_FREE && b->lane.slot.notif.id;
+		*decided += state == SLOT_DECIDED;
+		*sent += state == SLOT_SENT;
+	}
+}
+
+static void say_death(const struct keeper *k, const struct child *c, int status)
+{
+	unsigned received, decided, sent;
+	char hand[80] = "";
+
+	if (c == &k->worker) {
+		count_slots(k, &received, &decided, &sent);
+		snprintf(hand, sizeof hand, "; calls in its hand: %u received, %u decided, %u sent",
+			 received, decided, sent);
+	}
 	if (WIFSIGNALED(status))
-		log_say("the %s (pid %d) was killed by signal %d", c->name, (int)c->pid,
-			WTERMSIG(status));
+		log_say("the %s (pid %d) was killed by signal %d%s", c->name, (int)c->pid,
+			WTERMSIG(status), hand);
 	else
-		log_say("the %s (pid %d) ended with status %d", c->name, (int)c->pid,
-			WEXITSTATUS(status));
+		log_say("the %s (pid %d) ended with status %d%s", c->name, (int)c->pid,
+			WEXITSTATUS(status), hand);
 }
 
 static void reap(struct keeper *k)
@@ -169,7 +197,7 @@ static void reap(struct keeper *k)
 		if (!c)
 			continue;
 		if (!k->stopping) {
-			say_death(c, status);
+			say_death(k, c, status);
 			schedule(k, c, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 		}
 		c->pid = 0;

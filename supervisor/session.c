@@ -83,8 +83,8 @@ static void init_exec_keys(struct session *s)
 	for (size_t i = 0; i < ARRAY_LEN(abis); i++) {
 		bool is_x86 = abis[i] <= ARCH_X32;
 
-		for (int j = 0; is_x86 == x86 && filter_always[j]; j++) {
-			int nr = names_syscall(abis[i], filter_always[j]);
+		for (int j = 0; is_x86 == x86 && names_always_notified[j]; j++) {
+			int nr = names_syscall(abis[i], names_always_notified[j]);
 
 			if (nr >= 0 && s->n_exec_keys < EXEC_KEYS)
 				s->exec_keys[s->n_exec_keys++] =
@@ -395,7 +395,6 @@ static void commit_call(struct session *s, struct slot *slot, struct commit *nex
 	lane_add(next, LANE_seq, 1);
 	lane_add(next, LANE_received, 1);
 	lane_add(next, counter_of(slot), 1);
-	FAILPOINT("slot.sent");
 	lane_commit(&s->block->lane);
 	FAILPOINT("slot.committed");
 	if (event)
@@ -412,13 +411,13 @@ static void serve(struct session *s, struct slot *slot)
 {
 	struct commit *next = lane_begin(&s->block->lane);
 
-	FAILPOINT("slot.received");
 	decide_call(s, slot, next);
 	atomic_store_explicit(&slot->state, SLOT_DECIDED, memory_order_release);
 	FAILPOINT("slot.decided");
 	slot->done = (uint8_t)answer(s, slot);
 	FAILPOINT("slot.answered");
 	atomic_store_explicit(&slot->state, SLOT_SENT, memory_order_release);
+	FAILPOINT("slot.sent");
 	commit_call(s, slot, next);
 }
 
@@ -496,8 +495,10 @@ static void *run(void *arg)
 	recover(s, slot);
 	while (!atomic_load(&s->stop) && (!r || r == -EINTR || r == -ENOENT)) {
 		r = receive(s, &slot->notif);
-		if (!r)
-			serve(s, slot);
+		if (r)
+			continue;
+		FAILPOINT("slot.received");
+		serve(s, slot);
 	}
 	atomic_store(&s->done, true);
 	if (s->on_end)

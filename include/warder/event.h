@@ -24,6 +24,17 @@ enum event_type { EVENT_CALL, EVENT_SESSION_START, EVENT_SESSION_END, EVENT_LOST
 enum done { DONE_NONE, DONE_CONTINUE, DONE_ERRNO, DONE_KILL_PROCESS, DONE_GONE, DONE_COUNT };
 /* "none", "continue", "errno", "kill_process", "gone" (the caller died or was interrupted first) */
 
+/* The session's counters, in its "session_end". */
+#define EVENT_COUNTERS(X) \
+	X(received)       \
+	X(allowed)        \
+	X(audited)        \
+	X(denied)         \
+	X(killed)         \
+	X(starting)       \
+	X(stale)          \
+	X(dropped)
+
 struct event {
 	uint8_t type;
 	uint64_t time_ns; /* CLOCK_REALTIME; printed "2026-11-24T11:30:00.123456789Z" */
@@ -49,7 +60,10 @@ struct event {
 	const char *phase;   /* "starting": the runtime's own calls; NULL: not printed */
 	bool unknown;        /* "outcome":"unknown": the worker died around the answer */
 	uint64_t latency_ns; /* from receive to reply */
-	uint64_t count;      /* how many identical calls this line stands for; 1 is not printed */
+#define X(counter) uint64_t counter;
+	EVENT_COUNTERS(X)
+#undef X
+	uint64_t count; /* how many identical calls this line stands for; 1 is not printed */
 };
 
 /* Writes one line with its newline. Returns its length, 0 if it did not fit in size (never with
