@@ -15,6 +15,11 @@ setup() {
 }
 
 teardown() {
+	teardown_warder
+}
+
+# What every teardown does, also one of a file's own.
+teardown_warder() {
 	local id
 	for id in $(runc --root "$T/runc" list -q 2>/dev/null); do
 		runc --root "$T/runc" delete -f "$id" || true
@@ -61,6 +66,7 @@ mkbundle() {
 	for link in "$dir/rootfs/bin/"*; do
 		[ ! -L "$link" ] || ln -sfn /bin/busybox "$link"
 	done
+	rm -f "$dir/config.json"
 	(cd "$dir" && runc spec)
 	edit "$dir" '.process.terminal = false | .root.readonly = false | .linux.seccomp = null
 		| .process.args = $ARGS.positional' --args -- "$@"
