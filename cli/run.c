@@ -227,7 +227,7 @@ static int prepare(struct run *r, struct err *e)
 	r->privileged = is_privileged();
 	rc = find_policy(r, e);
 	if (!rc)
-		rc = arena_new(&r->arena, NULL, e);
+		rc = arena_new(&r->arena, e);
 	if (!rc)
 		rc = policies_new(r->arena, &r->policies, e);
 	if (!rc)

@@ -204,7 +204,9 @@ int names_cap(const char *name)
 {
 	cap_value_t cap;
 
-	if (strncasecmp(name, "CAP_", 4) != 0 || cap_from_name(name, &cap))
+	/* libcap stops at the first character that is none of a name's */
+	if (strncasecmp(name, "CAP_", 4) != 0 || strpbrk(name, " ,=+-") ||
+	    cap_from_name(name, &cap))
 		return -1;
 	return cap;
 }

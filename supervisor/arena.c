@@ -3,73 +3,22 @@
 #include "arena.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "warder/own.h"
+#define PAGE 4096UL
 
-#define ARENA_MAGIC 0x57524431U /* "WRD1" */
-#define PAGE        4096UL
-
-static int map(int fd, struct arena **out, struct err *e)
+int arena_new(struct arena **out, struct err *e)
 {
-	void *p = mmap(NULL, sizeof(struct arena), PROT_READ | PROT_WRITE,
-		       MAP_SHARED | MAP_NORESERVE, fd, 0);
+	struct arena *a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE,
+			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-	if (p == MAP_FAILED)
+	if (a == MAP_FAILED)
 		return err_set(e, errno, "map the shared memory");
-	*out = p;
-	return 0;
-}
-
-int arena_new(struct arena **out, int *fd, struct err *e)
-{
-	auto_fd mem = memfd_create("warder", MFD_CLOEXEC);
-	struct arena *a = NULL;
-	int r;
-
-	if (mem < 0 || ftruncate(mem, sizeof(struct arena)))
-		return err_set(e, errno, "make the shared memory");
-	r = map(mem, &a, e);
-	if (r)
-		return r;
-	a->magic = ARENA_MAGIC;
-	a->version = ARENA_VERSION;
-	a->size = sizeof *a;
 	atomic_store(&a->work, 1);
-	if (fd)
-		*fd = take_fd(&mem);
-	*out = a;
-	return 0;
-}
-
-int arena_map(int fd, struct arena **out, struct err *e)
-{
-	struct arena *a = NULL;
-	struct stat st;
-	int r;
-
-	if (fstat(fd, &st))
-		return err_set(e, errno, "look at the shared memory");
-	if (st.st_size != (off_t)sizeof *a)
-		return err_set(e, EINVAL,
-			       "the state of the running warderd has another size (%lld)",
-			       (long long)st.st_size);
-	r = map(fd, &a, e);
-	if (r)
-		return r;
-	if (a->magic != ARENA_MAGIC || a->version != ARENA_VERSION || a->size != sizeof *a) {
-		r = err_set(e, EINVAL,
-			    "the state of the running warderd has version %u, this one reads %u",
-			    a->version, ARENA_VERSION);
-		arena_unmap(a);
-		return r;
-	}
 	*out = a;
 	return 0;
 }
@@ -97,7 +46,7 @@ void arena_publish(struct block *b)
 	atomic_store(&b->state, BLOCK_LIVE);
 }
 
-/* MADV_REMOVE punches pages out of the memfd: they read as zeros. The state, in the first page, is
+/* MADV_REMOVE gives the pages back: they read as zeros. The state, in the first page, is
  * last: until then nobody else takes the block. */
 void arena_give(struct block *b)
 {

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arena.h - the memory that outlives a worker.
  *
- * One mapping, shared by keeper, worker and scribe, in a memfd (so that it can be handed to a newer
- * warderd). It holds no pointer: descriptors are numbers in the table that keeper and worker share,
- * policies are texts. Whoever reads what another process wrote checks it first.
+ * One mapping, shared by keeper, worker and scribe. It holds no pointer: descriptors are numbers in
+ * the table that keeper and worker share, policies are texts. Whoever reads what another process
+ * wrote checks it first.
  *
  * A block's life: FREE -> (worker fills it) -> LIVE -> (its listener is closed) ENDED -> (the
- * journal has read all of it) READ -> (worker) FREE. The store of the state is the last of each
- * step. Pages are only used once touched; a freed block gives them back. */
+ * journal has read all of it) FREE. The store of the state is the last of each step. Pages are only
+ * used once touched; a freed block gives them back. */
 #pragma once
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -18,7 +18,6 @@
 #include "warder/err.h"
 #include "warder/policy.h"
 
-#define ARENA_VERSION  1
 #define ARENA_SESSIONS 4096
 #define ARENA_POLICIES 64
 #define ARENA_FDS      32
@@ -53,8 +52,6 @@ struct policy_text {
 };
 
 struct arena {
-	uint32_t magic, version;
-	uint64_t size;
 	_Atomic uint32_t work;      /* futex: the journal sleeps while it is 0 */
 	_Atomic uint32_t high;      /* blocks at and above were never used */
 	_Atomic uint64_t restarts;  /* of the worker */
@@ -67,10 +64,8 @@ struct arena {
 	struct block blocks[ARENA_SESSIONS];
 };
 
-/* A new, empty one; *fd (may be NULL) gets its memfd. */
-int arena_new(struct arena **out, int *fd, struct err *e);
-/* Somebody else's: refused unless magic, version and size are ours. */
-int arena_map(int fd, struct arena **out, struct err *e);
+/* A new, empty one; child processes share it. */
+int arena_new(struct arena **out, struct err *e);
 void arena_unmap(struct arena *a);
 
 /* One block, its memory zeroed, not yet LIVE: NULL when all are taken. Callers hold one lock. */

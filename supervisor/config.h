@@ -5,7 +5,7 @@
  *   "socket"       where containers are handed over       (/run/warder/listener.sock)
  *   "policies"     the folder of installed policies       (/etc/warder/policies)
  *   "policy"       the default policy's name              (default)
- *   "mode"         "audit"|"enforce": for all containers, before the policy's own
+ *   "mode"         "audit"|"enforce"|"record": for all containers, before the policy's own
  *   "events"       file for events, "-" for stdout        (/var/log/warder/events.json)
  *   "timeout"      for each hand-over                     (5s)
  *   "annotations"  { "policy": [names], "mode": ["audit"] }: what a workload's annotations

@@ -46,7 +46,7 @@ struct watch { /* what the keeper saw of a block */
 struct keeper {
 	const struct config *config;
 	struct arena *arena;
-	int memfd, listener, signals;
+	int listener, signals;
 	bool poll_first, stopping;
 	struct child worker, scribe;
 	struct watch watches[ARENA_SESSIONS];
@@ -392,7 +392,7 @@ static int open_keeper(struct keeper *k, int ready_fd, struct err *e)
 	if (!r)
 		r = scribe_check(k->config, e);
 	if (!r)
-		r = arena_new(&k->arena, &k->memfd, e);
+		r = arena_new(&k->arena, e);
 	if (!r)
 		r = open_signals(&k->signals, e);
 	if (!r)
@@ -422,8 +422,6 @@ static void close_keeper(struct keeper *k)
 	}
 	if (k->signals >= 0)
 		close(k->signals);
-	if (k->memfd >= 0)
-		close(k->memfd);
 	arena_unmap(k->arena);
 	free(k);
 }
@@ -436,7 +434,6 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 	if (!k)
 		return err_set(e, ENOMEM, "start");
 	*k = (struct keeper){ .config = c,
-			      .memfd = -1,
 			      .listener = -1,
 			      .signals = -1,
 			      .worker = { .name = "worker", .comm = "warderd-worker" },

@@ -140,10 +140,23 @@ static int close_leftovers(const struct arena *a, struct err *e)
 	return 0;
 }
 
+/* One that cannot be served is closed, and so are its calls; the others go on. */
+static void give_up(struct block *b, const struct err *why)
+{
+	int listener = b->listener;
+
+	log_say("container %s cannot be taken over, its notified calls fail with ENOSYS: %s", b->id,
+		why->msg);
+	b->listener = -1;
+	close(listener);
+	atomic_store(&b->state, BLOCK_ENDED);
+}
+
 /* The sessions of the worker before this one. */
-static int take_over(struct worker *w, struct err *e)
+static void take_over(struct worker *w)
 {
 	uint32_t high = atomic_load(&w->arena->high);
+	struct err e;
 	int n = 0;
 
 	for (uint32_t i = 0; i < high; i++) {
@@ -152,13 +165,13 @@ static int take_over(struct worker *w, struct err *e)
 
 		if (atomic_load(&b->state) != BLOCK_LIVE)
 			continue;
-		if (policies_at(w->policies, b->policy, &c, e) || serve_block(w, b, c, e))
-			return err_wrap(e, "take over container %s", b->id);
-		n++;
+		if (policies_at(w->policies, b->policy, &c, &e) || serve_block(w, b, c, &e))
+			give_up(b, &e);
+		else
+			n++;
 	}
 	if (n)
 		log_say("%d sessions taken over", n);
-	return 0;
 }
 
 static int open_worker(struct worker *w, const struct worker_opts *o, struct err *e)
@@ -180,7 +193,9 @@ static int open_worker(struct worker *w, const struct worker_opts *o, struct err
 	if (w->signals < 0 || w->wake < 0)
 		return err_set(e, errno, "make a worker's descriptors");
 	r = policies_new(w->arena, &w->policies, e);
-	return r ? r : take_over(w, e);
+	if (!r)
+		take_over(w);
+	return r;
 }
 
 static int loop(struct worker *w, struct err *e)
@@ -214,7 +229,6 @@ int worker_run(const struct worker_opts *o, struct err *e)
 		r = loop(&w, e);
 	if (r)
 		return r;
-	atomic_store(&w.stop, true);
 	listener_stop(&w);
 	reap(&w, true);
 	policies_free(w.policies);

@@ -30,7 +30,6 @@ struct worker {
 	pthread_mutex_t lock;
 	struct member *members;     /* under lock */
 	struct handover *handovers; /* under lock */
-	_Atomic bool stop;
 };
 
 struct worker_opts {

@@ -70,7 +70,7 @@ static void rig_open(struct rig *r, int events)
 	memset(r, 0, sizeof *r);
 	r->events = events >= 0 ? events : memfd_create("events", MFD_CLOEXEC);
 	r->ends = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (arena_new(&r->arena, NULL, &e) || policies_new(r->arena, &r->policies, &e) ||
+	if (arena_new(&r->arena, &e) || policies_new(r->arena, &r->policies, &e) ||
 	    policies_add(r->policies, &key, policy_text, strlen(policy_text), &r->compiled, NULL,
 			 &e))
 		fail_msg("%s", e.msg);

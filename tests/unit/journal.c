@@ -79,7 +79,7 @@ static void rig_open(struct rig *r, int fd)
 
 	memset(r, 0, sizeof *r);
 	r->fd = fd;
-	if (arena_new(&r->arena, NULL, &e) || policies_new(r->arena, &r->policies, &e) ||
+	if (arena_new(&r->arena, &e) || policies_new(r->arena, &r->policies, &e) ||
 	    policies_add(r->policies, &key, policy, strlen(policy), &r->compiled, NULL, &e))
 		fail_msg("%s", e.msg);
 }

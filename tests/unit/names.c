@@ -80,6 +80,8 @@ static void test_caps(void **state)
 	assert_int_equal(names_cap("cap_chown"), 0);
 	assert_int_equal(names_cap("SYS_ADMIN"), -1);
 	assert_int_equal(names_cap("CAP_MAGIC"), -1);
+	assert_int_equal(names_cap("CAP_KILL CAP_CHOWN"), -1);
+	assert_int_equal(names_cap("CAP_KILL,"), -1);
 	assert_string_equal(names_cap_name(21), "CAP_SYS_ADMIN");
 	assert_null(names_cap_name(63));
 	assert_null(names_cap_name(-1));

@@ -29,7 +29,7 @@ static int setup(void **state)
 	static struct rig r;
 	struct err e;
 
-	if (arena_new(&r.arena, NULL, &e) || policies_new(r.arena, &r.p, &e))
+	if (arena_new(&r.arena, &e) || policies_new(r.arena, &r.p, &e))
 		return -1;
 	*state = &r;
 	return 0;
