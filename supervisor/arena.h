@@ -33,9 +33,10 @@ struct block {
 	_Atomic uint32_t mode;
 	_Atomic uint32_t starting; /* the init has not exec'd yet */
 	uint32_t has_start_root;
-	uint64_t start_ns;             /* CLOCK_REALTIME */
-	uint32_t announced;            /* the reader's: its "session_start" is written */
-	uint64_t dropped_said;         /* the reader's: how many of `dropped` are in the events */
+	uint64_t after_ns;     /* the policy's fallback: a call that waits longer is not served */
+	uint64_t start_ns;     /* CLOCK_REALTIME */
+	uint32_t announced;    /* the reader's: its "session_start" is written */
+	uint64_t dropped_said; /* the reader's: how many of `dropped` are in the events */
 	struct target_root start_root; /* what the init's root was at the hand-over */
 	char id[ARENA_TEXT], name[ARENA_TEXT], pod[ARENA_TEXT], namespace[ARENA_TEXT];
 	struct lane lane;

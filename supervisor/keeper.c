@@ -48,7 +48,7 @@ struct keeper {
 	struct arena *arena;
 	int listener, signals;
 	bool poll_first, stopping;
-	struct child worker, scribe;
+	struct child worker, scribe, stand_in;
 	struct watch watches[ARENA_SESSIONS];
 };
 
@@ -73,14 +73,14 @@ static void child_setup(const struct child *c, pid_t keeper)
 	sigprocmask(SIG_SETMASK, &set, NULL);
 }
 
-static _Noreturn void worker_main(struct keeper *k)
+static _Noreturn void worker_main(struct keeper *k, bool stand_in)
 {
-	struct worker_opts o = { k->config, k->arena, k->listener, k->poll_first };
+	struct worker_opts o = { k->config, k->arena, k->listener, k->poll_first, stand_in };
 	struct err e;
 	int r = worker_run(&o, &e);
 
 	if (r)
-		log_say("worker: %s", e.msg);
+		log_say("%s: %s", stand_in ? "stand-in" : "worker", e.msg);
 	_exit(r ? 1 : 0);
 }
 
@@ -97,7 +97,7 @@ static _Noreturn void scribe_main(struct keeper *k)
 /* clone(2) without a stack of its own: a fork that shares the descriptor table. */
 static int start(struct keeper *k, struct child *c)
 {
-	bool is_worker = c == &k->worker;
+	bool is_worker = c != &k->scribe;
 	pid_t keeper = getpid(),
 	      pid = (pid_t)syscall(SYS_clone, SIGCHLD | (is_worker ? CLONE_FILES : 0), 0, 0, 0, 0);
 
@@ -108,7 +108,7 @@ static int start(struct keeper *k, struct child *c)
 	if (!pid) {
 		child_setup(c, keeper);
 		if (is_worker)
-			worker_main(k);
+			worker_main(k, c == &k->stand_in);
 		scribe_main(k);
 	}
 	c->pid = pid;
@@ -190,9 +190,10 @@ static void reap(struct keeper *k)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *c = pid == k->worker.pid   ? &k->worker
-				  : pid == k->scribe.pid ? &k->scribe
-							 : NULL;
+		struct child *c = pid == k->worker.pid     ? &k->worker
+				  : pid == k->scribe.pid   ? &k->scribe
+				  : pid == k->stand_in.pid ? &k->stand_in
+							   : NULL;
 
 		if (!c)
 			continue;
@@ -206,13 +207,66 @@ static void reap(struct keeper *k)
 	}
 }
 
+/* SIGTERM; SIGKILL for one that does not end (stopped, stuck, writing to a pipe nobody reads). */
+static void end_child(struct child *c)
+{
+	uint64_t now = now_ns(), until = now + STOP_NS;
+	int status;
+	sigset_t set;
+
+	if (!c->pid)
+		return;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	kill(c->pid, SIGTERM);
+	while (!waitpid(c->pid, &status, WNOHANG)) {
+		const struct timespec left = { (time_t)((until - now) / 1000000000),
+					       (long)((until - now) % 1000000000) };
+
+		sigtimedwait(&set, NULL, &left);
+		now = now_ns();
+		if (now >= until) {
+			log_say("the %s (pid %d) does not end; it is killed", c->name, (int)c->pid);
+			kill(c->pid, SIGKILL);
+			waitpid(c->pid, &status, 0);
+			break;
+		}
+	}
+	c->pid = 0;
+}
+
+static bool has_sessions(const struct keeper *k)
+{
+	uint32_t high = atomic_load(&k->arena->high);
+
+	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++)
+		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE)
+			return true;
+	return false;
+}
+
+static bool is_due(const struct child *c)
+{
+	return !c->pid && now_ns() >= c->start_at_ns;
+}
+
+static void start_or_schedule(struct keeper *k, struct child *c)
+{
+	if (start(k, c))
+		schedule(k, c, false);
+}
+
+/* Who should run and does not. In a worker's pause the stand-in answers; never both. */
 static void start_due(struct keeper *k)
 {
-	struct child *all[] = { &k->scribe, &k->worker };
-
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (!all[i]->pid && now_ns() >= all[i]->start_at_ns && start(k, all[i]))
-			schedule(k, all[i], false);
+	if (is_due(&k->scribe))
+		start_or_schedule(k, &k->scribe);
+	if (is_due(&k->worker)) {
+		end_child(&k->stand_in);
+		start_or_schedule(k, &k->worker);
+	} else if (!k->worker.pid && is_due(&k->stand_in) && has_sessions(k)) {
+		start_or_schedule(k, &k->stand_in);
+	}
 }
 
 /* Has a call waited in this block, with nothing moving, for too long? */
@@ -229,7 +283,7 @@ static bool is_silent(struct keeper *k, uint32_t index, uint64_t now)
 		w->since_ns = now;
 		return false;
 	}
-	return now - w->since_ns > KEEPER_SILENT_NS;
+	return now - w->since_ns > b->after_ns;
 }
 
 static bool watch(struct keeper *k)
@@ -261,14 +315,14 @@ static bool watch(struct keeper *k)
 /* How long to wait for a signal: until a child is due, or the next look at the sessions. */
 static int patience(const struct keeper *k, bool sessions)
 {
-	const struct child *all[] = { &k->scribe, &k->worker };
+	const struct child *all[] = { &k->scribe, &k->worker, &k->stand_in };
 	uint64_t now = now_ns();
 	int ms = sessions ? TICK_MS : -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		int due;
 
-		if (all[i]->pid)
+		if (all[i]->pid || (all[i] == &k->stand_in && all[i]->start_at_ns <= now))
 			continue;
 		due = all[i]->start_at_ns <= now ? 0
 						 : (int)((all[i]->start_at_ns - now) / 1000000) + 1;
@@ -302,34 +356,6 @@ static void loop(struct keeper *k)
 	}
 }
 
-/* SIGTERM; SIGKILL for one that does not end (stopped, stuck, writing to a pipe nobody reads). */
-static void end_child(struct child *c)
-{
-	uint64_t now = now_ns(), until = now + STOP_NS;
-	int status;
-	sigset_t set;
-
-	if (!c->pid)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	kill(c->pid, SIGTERM);
-	while (!waitpid(c->pid, &status, WNOHANG)) {
-		const struct timespec left = { (time_t)((until - now) / 1000000000),
-					       (long)((until - now) % 1000000000) };
-
-		sigtimedwait(&set, NULL, &left);
-		now = now_ns();
-		if (now >= until) {
-			log_say("the %s (pid %d) does not end; it is killed", c->name, (int)c->pid);
-			kill(c->pid, SIGKILL);
-			waitpid(c->pid, &status, 0);
-			break;
-		}
-	}
-	c->pid = 0;
-}
-
 /* In the order of the data: nothing is recorded after the worker's end; then the scribe reads it
  * all. */
 static void stop(struct keeper *k)
@@ -338,9 +364,12 @@ static void stop(struct keeper *k)
 
 	k->stopping = true;
 	end_child(&k->worker);
+	end_child(&k->stand_in);
 	for (uint32_t i = 0; i < high; i++)
 		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE)
 			atomic_store(&k->arena->blocks[i].state, BLOCK_ENDED);
+	if (!k->scribe.pid) /* it was in a pause; what is recorded must be read */
+		start(k, &k->scribe);
 	end_child(&k->scribe);
 }
 
@@ -437,6 +466,7 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 			      .listener = -1,
 			      .signals = -1,
 			      .worker = { .name = "worker", .comm = "warderd-worker" },
+			      .stand_in = { .name = "stand-in", .comm = "warderd-standin" },
 			      .scribe = { .name = "scribe", .comm = "warderd-scribe" } };
 	r = open_keeper(k, ready_fd, e);
 	if (!r)

@@ -3,18 +3,19 @@
  *
  *	keeper --clone(CLONE_FILES)--> worker     serves; may die at any instant
  *	       --fork----------------> scribe     writes events
+ *	       --clone(CLONE_FILES)--> stand-in   answers while the worker is in a pause
  *
  * A listener lives as long as somebody holds it, and an answer may come from anybody who knows the
- *id: so when the worker dies, the keeper starts another in the same descriptor table and with the
- *same arena, and no caller notices. A worker that dies again and again is started with growing
- *pauses. One that is alive but silent (a call waits and nothing has moved for KEEPER_SILENT_NS) is
- *killed, and so dead. When the keeper dies, the others end too; notified calls then fail with
- *ENOSYS. */
+ * id: so when the worker dies, the keeper starts another in the same descriptor table and with the
+ * same arena, and no caller notices. One that was killed at work starts again at once; one that
+ *dies by itself or without having done anything starts with growing pauses. Meanwhile a stand-in
+ *(the same code, which takes no hand-over and reads nothing that only describes callers) answers as
+ *the policy's "fallback" says. A worker that is alive but silent (a call waits, and nothing has
+ *moved for the policy's fallback "after") is killed, and so dead. When the keeper dies, the others
+ *end too; notified calls then fail with ENOSYS. */
 #pragma once
 #include "config.h"
 #include "warder/err.h"
-
-#define KEEPER_SILENT_NS 5000000000ULL
 
 /* Opens everything, says ready (a newline to ready_fd unless it is -1), runs until SIGTERM or
  * SIGINT. */

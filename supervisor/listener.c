@@ -181,6 +181,7 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 			   .mode = h->mode,
 			   .init = ps->pid,
 			   .starting = true,
+			   .after_ns = h->compiled->policy->fallback_after_ns,
 			   .listener = *listener },
 		.compiled = h->compiled,
 	};

@@ -40,7 +40,8 @@ struct session {
 	struct block *block;
 	struct arena *arena;
 	const struct decide *decide;
-	bool poll_first;
+	bool poll_first, stand_in;
+	enum fallback fallback;
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
 	uint32_t reader;               /* the journal that knows `idents` */
@@ -218,6 +219,11 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 	struct identity id;
 
 	slot->ident = n;
+	if (s->stand_in) {
+		slot->flags |= RECORD_NO_IDENTITY;
+		return;
+	}
+	FAILPOINT("session.identify");
 	if (s->reader != atomic_load_explicit(&s->arena->readers, memory_order_relaxed)) {
 		memset(s->idents, 0, sizeof s->idents);
 		s->reader = atomic_load(&s->arena->readers);
@@ -355,6 +361,21 @@ static void note_exec(struct session *s, pid_t tid)
 	}
 }
 
+/* The policy's word for the time without a worker; without one the decision stands as it is. */
+static void fall_back(const struct session *s, struct slot *slot)
+{
+	if (slot->verdict.act == ACT_ALLOW || (slot->flags & RECORD_STARTING))
+		return;
+	if (s->fallback == FALLBACK_ALLOW)
+		slot->mode = MODE_AUDIT;
+	if (s->fallback != FALLBACK_DENY)
+		return;
+	slot->mode = MODE_ENFORCE;
+	if (slot->verdict.act != ACT_ERRNO)
+		slot->verdict.errnum = EPERM;
+	slot->verdict.act = ACT_ERRNO;
+}
+
 /* Fills the slot from the received call: verdict and all that the answer and the record need. */
 static void decide_call(struct session *s, struct slot *slot, struct commit *next)
 {
@@ -370,6 +391,8 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 		slot->flags = RECORD_STARTING;
 	else
 		slot->verdict = decide(s->decide, &n->data);
+	if (s->stand_in)
+		fall_back(s, slot);
 	if (is_event(slot)) {
 		slot->time_ns = now_ns();
 		if (n->pid)
@@ -537,6 +560,7 @@ void session_fill(struct block *b, const struct session_start *s)
 	b->policy = s->policy;
 	b->init = s->init;
 	b->listener = s->listener;
+	b->after_ns = s->after_ns;
 	atomic_store(&b->mode, (uint32_t)s->mode);
 	atomic_store(&b->starting, s->starting && s->init > 0);
 	b->has_start_root = s->starting && outside_root(s->init, &b->start_root);
@@ -569,6 +593,8 @@ int session_new(const struct session_opts *o, struct session **out, struct err *
 	s->listener = o->block->listener;
 	s->decide = o->decide;
 	s->poll_first = o->poll_first;
+	s->stand_in = o->stand_in;
+	s->fallback = o->fallback;
 	s->on_end = o->on_end;
 	s->ctx = o->ctx;
 	init_exec_keys(s);

@@ -64,6 +64,10 @@ struct session_opts {
 	const struct decide *decide; /* must live as long as the session */
 	bool poll_first; /* this kernel's RECV does not return when all tasks have gone */
 	bool no_sync;    /* leave SYNC_WAKE_UP off */
+	/* For a worker in a pause: reads nothing of callers but what starting and kills need, and
+	 * answers as the policy's "fallback" says. */
+	bool stand_in;
+	enum fallback fallback;
 	/* From the session's thread, as its last act (the listener is closed); may be NULL. */
 	void (*on_end)(void *ctx);
 	void *ctx;
@@ -78,6 +82,7 @@ struct session_start {
 	enum mode mode;
 	pid_t init;
 	bool starting;
+	uint64_t after_ns; /* the policy's fallback_after_ns */
 	int listener;
 };
 void session_fill(struct block *b, const struct session_start *s);

@@ -39,6 +39,8 @@ static int serve_block(struct worker *w, struct block *b, const struct compiled 
 		.block = b,
 		.decide = c->decide,
 		.poll_first = w->poll_first,
+		.stand_in = w->stand_in,
+		.fallback = (enum fallback)c->policy->fallback,
 		.on_end = on_session_end,
 		.ctx = m,
 	};
@@ -182,7 +184,8 @@ static int open_worker(struct worker *w, const struct worker_opts *o, struct err
 	*w = (struct worker){ .config = o->config,
 			      .arena = o->arena,
 			      .listener = o->listener,
-			      .poll_first = o->poll_first };
+			      .poll_first = o->poll_first,
+			      .stand_in = o->stand_in };
 	if (r)
 		return r;
 	pthread_mutex_init(&w->lock, NULL);
@@ -206,7 +209,7 @@ static int loop(struct worker *w, struct err *e)
 	eventfd_t n;
 
 	for (;;) {
-		fds[1].fd = listener_full(w) ? -1 : w->listener;
+		fds[1].fd = w->stand_in || listener_full(w) ? -1 : w->listener;
 		if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
 			return err_set(e, errno, "wait for work");
 		if (fds[0].revents)

@@ -27,6 +27,7 @@ struct worker {
 	int signals;     /* a signalfd of its own */
 	int wake;        /* eventfd: a session or a hand-over has ended */
 	bool poll_first; /* see session.h */
+	bool stand_in;
 	pthread_mutex_t lock;
 	struct member *members;     /* under lock */
 	struct handover *handovers; /* under lock */
@@ -37,6 +38,7 @@ struct worker_opts {
 	struct arena *arena;
 	int listener;
 	bool poll_first;
+	bool stand_in; /* while the worker is in a pause: no hand-overs, nothing read of callers */
 };
 
 /* Closes what a worker before it left in the table, takes over its sessions, and serves until
