@@ -2,7 +2,7 @@
 load lib
 
 go_bundle() {
-	(cd "$BATS_TEST_DIRNAME/go" && GO111MODULE=off GOCACHE="$T/gocache" GOFLAGS= CGO_ENABLED=0 go build -o "$T/prog" main.go)
+	(cd "$BATS_TEST_DIRNAME/go" && GO111MODULE=off GOCACHE="$T/gocache" GOFLAGS="" CGO_ENABLED=0 go build -o "$T/prog" main.go)
 	mkbundle "$T/b" /prog
 	cp "$T/prog" "$T/b/rootfs/prog"
 	hook "$T/b"

@@ -1,6 +1,6 @@
 # Shared by the bats files: bundles, the daemon, runtimes. Each test has a folder of its own ($T), a
 # private runtime root and a private socket; teardown ends what it started.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016 # jq's variables, not the shell's
 
 : "${WARDER_BUILD:=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)/build}"
 REPO=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)

@@ -10,11 +10,12 @@ same_fds() { [ "$(fds)" = "$1" ] && [ "$(threads)" = "$2" ]; }
 all_ended() { [ "$(jq -r 'select(.type == "session_end") | .container' "$T/events" | wc -l)" -ge "$1" ]; }
 
 batch() {
-	local i
+	local i jobs=()
 	for i in 1 2 3 4 5; do
 		runc --root "$T/runc" run -b "$T/b" "m$1-$i" >"$T/out$i" 2>&1 3>&- &
+		jobs+=($!)
 	done
-	wait $(jobs -p | grep -v "^$WARDERD_PID$")
+	wait "${jobs[@]}"
 	for i in 1 2 3 4 5; do
 		grep -q denied "$T/out$i" || return 1
 	done
