@@ -54,11 +54,11 @@ static bool is_excepted(const struct seccomp_data *call)
 {
 	const char *name = names_syscall_name(names_arch_of_call(call->arch, call->nr), call->nr);
 
-	for (int i = 0; name && filter_never[i]; i++)
-		if (strcmp(name, filter_never[i]) == 0)
+	for (int i = 0; name && names_never_notified[i]; i++)
+		if (strcmp(name, names_never_notified[i]) == 0)
 			return true;
-	for (int i = 0; name && filter_always[i]; i++)
-		if (strcmp(name, filter_always[i]) == 0)
+	for (int i = 0; name && names_always_notified[i]; i++)
+		if (strcmp(name, names_always_notified[i]) == 0)
 			return true;
 	return false;
 }
