@@ -142,16 +142,19 @@ int json_slurp(int fd, const char *path, char **text, size_t *len, struct err *e
 	return slurp(fd, path, text, len, e);
 }
 
-int json_read(const char *path, struct json_object **out, struct err *e)
+int json_slurp_path(const char *path, char **text, size_t *len, struct err *e)
 {
 	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? err_set(e, errno, "open %s", path) : json_slurp(fd, path, text, len, e);
+}
+
+int json_read(const char *path, struct json_object **out, struct err *e)
+{
 	auto_free char *text = NULL;
 	size_t len;
-	int r;
+	int r = json_slurp_path(path, &text, &len, e);
 
-	if (fd < 0)
-		return err_set(e, errno, "open %s", path);
-	r = json_slurp(fd, path, &text, &len, e);
 	return r ? r : json_parse(path, text, len, out, e);
 }
 

@@ -420,14 +420,10 @@ void policy_free(const struct policy *p)
 
 int policy_load(const char *path, const struct policy **out, const struct warn *w, struct err *e)
 {
-	auto_fd fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	auto_free char *text = NULL;
 	size_t len;
-	int r;
+	int r = json_slurp_path(path, &text, &len, e);
 
-	if (fd < 0)
-		return err_set(e, errno, "open %s", path);
-	r = json_slurp(fd, path, &text, &len, e);
 	return r ? r : policy_parse(NULL, path, text, len, out, w, e);
 }
 

@@ -36,6 +36,8 @@ int json_read(const char *path, struct json_object **out, struct err *e);
 /* The bytes of an open regular file, at most JSON_MAX_SIZE: *text heap, NUL-terminated. path is for
  * messages. Errors: EINVAL (no regular file), E2BIG, those of read(2). */
 int json_slurp(int fd, const char *path, char **text, size_t *len, struct err *e);
+/* The same by path (O_NONBLOCK: a fifo does not block). */
+int json_slurp_path(const char *path, char **text, size_t *len, struct err *e);
 
 /* Writes "FILE: a.b[2]" into buf, cut to size; returns buf. */
 const char *json_path(const struct json_at *at, char *buf, size_t size);
