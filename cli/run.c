@@ -193,15 +193,11 @@ static int compile_policy(struct run *r, struct err *e)
 	struct where_warnings warnings = { .program = "warder run", .file = r->policy };
 	const struct warn warn = { where_count_warning, &warnings };
 	struct policies_key key = { .caps_known = true, .caps = own_caps(r->privileged) };
-	auto_fd fd = open(r->policy, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	auto_free char *text = NULL;
 	const struct policy *p;
 	size_t len;
-	int rc;
+	int rc = json_slurp_path(r->policy, &text, &len, e);
 
-	if (fd < 0)
-		return err_set(e, errno, "open %s", r->policy);
-	rc = json_slurp(fd, r->policy, &text, &len, e);
 	if (!rc)
 		rc = policy_parse(NULL, r->policy, text, len, &p, &warn, e);
 	if (rc)
