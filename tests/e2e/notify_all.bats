@@ -1,7 +1,8 @@
 # A policy that notifies every system call: the container must not notice.
 load lib
 
-inspect='ls -lR / | grep -v -E "^total|/proc" | wc -l >/dev/null; ls -l /bin /etc; ls /proc/self/fd; grep -E "^(NoNewPrivs|Cap|Groups|Uid)" /proc/self/status; exit 3'
+# /proc changes by itself (its listing fails where a process has just gone): it is walked, not compared.
+inspect='ls -lR / >/dev/null 2>&1; ls -lR /bin /dev /etc /tmp; ls /proc/self/fd; grep -E "^(NoNewPrivs|Cap|Groups|Uid)" /proc/self/status; exit 3'
 
 @test "output, exit code, NoNewPrivs, capabilities and descriptors are as without warder" {
 	policy all '{defaultAction: "SCMP_ACT_ERRNO"}'
@@ -14,14 +15,14 @@ inspect='ls -lR / | grep -v -E "^total|/proc" | wc -l >/dev/null; ls -l /bin /et
 	hook "$T/b"
 	run run_runc "$T/b"
 	[ "$status" = 3 ]
-	[ "$output" = "$plain" ]
+	diff <(echo "$plain") <(echo "$output")
 	edit "$T/b" 'del(.hooks) | .process.noNewPrivileges = true'
 	run run_runc "$T/b"
 	plain=$output
 	hook "$T/b"
 	run run_runc "$T/b"
 	[ "$status" = 3 ]
-	[ "$output" = "$plain" ]
+	diff <(echo "$plain") <(echo "$output")
 }
 
 @test "ls -lR / with every call notified" {
