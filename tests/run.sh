@@ -48,7 +48,7 @@ run_one() {
 		count "$1" $?
 		;;
 	*)
-		CMOCKA_MESSAGE_OUTPUT=TAP timeout 900 "$1" >"$out" 2>&1 </dev/null
+		CMOCKA_MESSAGE_OUTPUT=TAP timeout -k 5 300 "$1" >"$out" 2>&1 </dev/null
 		count "${1#"$WARDER_BUILD"/}" $?
 		;;
 	esac
