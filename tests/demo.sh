@@ -11,6 +11,7 @@ fi
 dir=$(mktemp -d /tmp/warder-demo.XXXXXX)
 daemon=
 finish() {
+	runc --root "$dir/runc" delete -f "warder-demo-$$" 2>/dev/null || true # interrupted
 	[ -z "$daemon" ] || { kill "$daemon" && wait "$daemon"; } 2>/dev/null || true
 	rm -rf "$dir"
 }
