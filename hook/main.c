@@ -336,7 +336,7 @@ int main(int argc, char **argv)
 		.rows = rows,
 		.tail = "Exit status: 0 when the container is watched or exempt, 1 when it must "
 			"not "
-			"start.",
+			"start.\n",
 	};
 	struct err e;
 	int first = 0;

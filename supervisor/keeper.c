@@ -34,7 +34,8 @@
 
 struct child {
 	const char *name, *comm;
-	pid_t pid; /* 0: not running */
+	bool writes; /* the scribe: it has records to read when the keeper dies */
+	pid_t pid;   /* 0: not running */
 	uint64_t started_ns, start_at_ns, pause_ns;
 	uint64_t progress; /* at its last death */
 };
@@ -65,7 +66,8 @@ static void child_setup(const struct child *c, pid_t keeper)
 	sigset_t set;
 
 	prctl(PR_SET_NAME, c->comm);
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* A stopped worker must not keep the listeners of a keeper that is gone. */
+	prctl(PR_SET_PDEATHSIG, c->writes ? SIGTERM : SIGKILL);
 	if (getppid() != keeper)
 		_exit(1);
 	sigemptyset(&set);
@@ -462,12 +464,14 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 
 	if (!k)
 		return err_set(e, ENOMEM, "start");
-	*k = (struct keeper){ .config = c,
-			      .listener = -1,
-			      .signals = -1,
-			      .worker = { .name = "worker", .comm = "warderd-worker" },
-			      .stand_in = { .name = "stand-in", .comm = "warderd-standin" },
-			      .scribe = { .name = "scribe", .comm = "warderd-scribe" } };
+	*k = (struct keeper){
+		.config = c,
+		.listener = -1,
+		.signals = -1,
+		.worker = { .name = "worker", .comm = "warderd-worker" },
+		.stand_in = { .name = "stand-in", .comm = "warderd-standin" },
+		.scribe = { .name = "scribe", .comm = "warderd-scribe", .writes = true }
+	};
 	r = open_keeper(k, ready_fd, e);
 	if (!r)
 		r = say_ready(c, ready_fd, e);
