@@ -59,6 +59,8 @@ static void test_ask_refusals(void **state)
 		  "ask.bounding: must be 16 hexadecimal" },
 		{ "{\"warder\":1,\"ask\":{\"id\":\"a\",\"bounding\":\"-000000000000001\"}}",
 		  "16 hexadecimal" },
+		{ "{\"warder\":1,\"ask\":{\"id\":\"a\",\"bounding\":\"0x00000000000001\"}}",
+		  "16 hexadecimal" },
 		{ "{\"warder\":1,\"ask\":{\"id\":\"a\",\"annotations\":{\"k\":[]}}}",
 		  "annotations.k: must be a string" },
 	};
@@ -116,6 +118,29 @@ static void test_program(void **state)
 	close(fd);
 }
 
+/* vm.memfd_noexec=1 makes the kernel add a seal of its own to every memfd. */
+static void test_program_sealed_further(void **state)
+{
+	static const int more[] = { F_SEAL_FUTURE_WRITE, 0x20 /* F_SEAL_EXEC, Linux 6.3 */ };
+	struct sock_filter insn = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct bpf_prog back;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(more); i++) {
+		auto_fd fd = memfd_create("test", MFD_ALLOW_SEALING);
+
+		assert_int_equal(write(fd, &insn, sizeof insn), sizeof insn);
+		if (fcntl(fd, F_ADD_SEALS, more[i])) /* not on this kernel */
+			continue;
+		assert_int_equal(fcntl(fd, F_ADD_SEALS,
+				       F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL),
+				 0);
+		assert_int_equal(ask_get_prog(fd, &back, &e), 0);
+		bpf_fini(&back);
+	}
+}
+
 static void test_bad_programs(void **state)
 {
 	static const struct {
@@ -124,6 +149,7 @@ static void test_bad_programs(void **state)
 		const char *says;
 	} rows[] = {
 		{ 8, 0, "not in sealed memory" },
+		{ 8, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW, "not in sealed memory" },
 		{ 0, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
 		  "a program of 0 bytes" },
 		{ 7, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
@@ -152,8 +178,11 @@ static void test_bad_programs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ask),          cmocka_unit_test(test_ask_refusals),
-		cmocka_unit_test(test_answer),       cmocka_unit_test(test_program),
+		cmocka_unit_test(test_ask),
+		cmocka_unit_test(test_ask_refusals),
+		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_program),
+		cmocka_unit_test(test_program_sealed_further),
 		cmocka_unit_test(test_bad_programs),
 	};
 

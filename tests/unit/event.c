@@ -173,6 +173,97 @@ static void test_long_texts_are_cut(void **state)
 	assert_int_equal(event_format(&ev, line, 100), 0);
 }
 
+/* Every text as bad as it can be: the line is written all the same. */
+static void test_every_event_fits(void **state)
+{
+	static const char *const fills[] = { "\001", "\"", "\xff", "\xe2\x80\xae", "a" };
+	char s[3000], line[EVENT_LINE_MAX], text[EVENT_LINE_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(fills); i++) {
+		struct event ev = { .type = EVENT_CALL, .time_ns = UINT64_MAX, .seq = UINT64_MAX },
+			     back;
+		const char **const texts[] = { &ev.container, &ev.name, &ev.pod,     &ev.namespace,
+					       &ev.policy,    &ev.mode, &ev.comm,    &ev.exe,
+					       &ev.syscall,   &ev.arch, &ev.verdict, &ev.asked,
+					       &ev.error,     &ev.rule, &ev.message, &ev.phase };
+		struct err e;
+		size_t n;
+
+		s[0] = 0;
+		while (strlen(s) + 4 < sizeof s)
+			strcat(s, fills[i]);
+		for (size_t k = 0; k < ARRAY_LEN(texts); k++)
+			*texts[k] = s;
+		memset(ev.args, 0xff, sizeof ev.args);
+		ev.pid = ev.tid = ev.ns_pid = ev.ns_tid = ev.uid = ev.gid = ev.nr = INT32_MIN;
+		ev.n_parents = EVENT_PARENTS;
+		for (int k = 0; k < EVENT_PARENTS; k++)
+			ev.parents[k] = INT32_MIN;
+		ev.latency_ns = ev.count = UINT64_MAX;
+		ev.identity_late = ev.unknown = true;
+		n = event_format(&ev, line, sizeof line);
+		assert_true(n > 0);
+		assert_int_equal(event_parse(line, n, &back, text, sizeof text, &e), -EINVAL);
+		assert_non_null(strstr(e.msg, "is no time")); /* the year 2554 */
+		ev.time_ns = 0;
+		n = event_format(&ev, line, sizeof line);
+		assert_int_equal(event_parse(line, n, &back, text, sizeof text, &e), 0);
+		assert_true(strlen(back.exe) <= EVENT_TEXT_MAX);
+		assert_int_equal(back.count, UINT64_MAX);
+	}
+}
+
+/* One byte more than fits is cut, one that just fits is not. */
+static void test_cut_at_the_limit(void **state)
+{
+	char s[EVENT_TEXT_MAX + 2], line[EVENT_LINE_MAX], text[EVENT_LINE_MAX];
+	struct event ev = { .type = EVENT_CALL, .count = 1, .exe = s }, back;
+	struct err e;
+	size_t n;
+
+	(void)state;
+	for (size_t len = EVENT_TEXT_MAX - 8; len <= EVENT_TEXT_MAX + 1; len++) {
+		memset(s, 'a', len);
+		s[len] = 0;
+		n = event_format(&ev, line, sizeof line);
+		assert_int_equal(event_parse(line, n, &back, text, sizeof text, &e), 0);
+		if (len <= EVENT_TEXT_MAX) {
+			assert_string_equal(back.exe, s);
+			continue;
+		}
+		assert_int_equal(strlen(back.exe), EVENT_TEXT_MAX);
+		assert_string_equal(back.exe + EVENT_TEXT_MAX - 3, "...");
+	}
+}
+
+/* Said in full here, since the rest asks err_printable() as the writer does. */
+static void test_escapes(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "a\"b\\c/", "a\\\"b\\\\c/" },
+		{ "\n\t\033[31m\177", "\\u000a\\u0009\\u001b[31m\\u007f" },
+		{ "\xc3\xa9 \xf0\x9f\x98\x80", "\xc3\xa9 \xf0\x9f\x98\x80" },
+		{ "\xff\xc3", "\\u00ff\\u00c3" },
+		{ "\xc2\x9b", "\\u00c2\\u009b" },
+		{ "\xe2\x80\xae", "\\u00e2\\u0080\\u00ae" },
+		{ "\xed\xa0\x80", "\\u00ed\\u00a0\\u0080" },
+		{ "\xc0\xaf", "\\u00c0\\u00af" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct event ev = { .type = EVENT_LOST, .count = 1, .container = rows[i][0] };
+		char line[EVENT_LINE_MAX], want[128];
+		size_t n = event_format(&ev, line, sizeof line - 1);
+
+		line[n] = 0;
+		snprintf(want, sizeof want, "\"container\":\"%s\",", rows[i][1]);
+		if (!strstr(line, want))
+			fail_msg("row %zu: %s", i, line);
+	}
+}
+
 static void test_bad_lines(void **state)
 {
 	static const char *const bad[][2] = {
@@ -182,6 +273,7 @@ static void test_bad_lines(void **state)
 		{ "{\"type\":\"what\"}", "type: unknown word" },
 		{ "{\"type\":\"call\",\"time\":\"yesterday\"}", "time: \"yesterday\" is no time" },
 		{ "{\"type\":\"call\",\"time\":\"2026-13-01T00:00:00.000000000Z\"}", "is no time" },
+		{ "{\"type\":\"call\",\"time\":\"2026-11-24T00:00:00.-23456789Z\"}", "is no time" },
 		{ "{\"type\":\"call\",\"nr\":4294967296}", "nr: does not fit in 32 bits" },
 		{ "{\"type\":\"call\",\"args\":[\"0x1\"]}", "args: must hold 6 numbers" },
 		{ "{\"type\":\"call\",\"args\":[1,2,3,4,5,6]}", "args[0]: must be a string" },
@@ -277,6 +369,9 @@ int main(void)
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_time),
 		cmocka_unit_test(test_long_texts_are_cut),
+		cmocka_unit_test(test_every_event_fits),
+		cmocka_unit_test(test_cut_at_the_limit),
+		cmocka_unit_test(test_escapes),
 		cmocka_unit_test(test_bad_lines),
 		cmocka_unit_test(test_newer_members_are_ignored),
 		cmocka_unit_test(test_cost),
