@@ -129,15 +129,23 @@ static size_t put_escaped(struct out *o, const char *s)
 	return n;
 }
 
+/* At most EVENT_TEXT_MAX bytes as written, so that no text can push a line over EVENT_LINE_MAX. */
 static void put_string(struct out *o, const char *s)
 {
-	const char *start = s;
+	char *start, *cut;
 
 	put_char(o, '"');
-	while (*s && (size_t)(s - start) + 7 <= EVENT_TEXT_MAX)
+	start = cut = o->at;
+	while (*s) {
 		s += put_escaped(o, s);
-	if (*s)
-		put_text(o, "...");
+		if (o->at - start > EVENT_TEXT_MAX) {
+			o->at = cut;
+			put_text(o, "...");
+			break;
+		}
+		if (o->at - start <= EVENT_TEXT_MAX - 3)
+			cut = o->at;
+	}
 	put_char(o, '"');
 }
 
@@ -365,7 +373,7 @@ static int get_time(const struct json_at *at, uint64_t *ns, struct err *e)
 	    sscanf(s, "%4u-%2u-%2uT%2u:%2u:%2u.%9u%c%c", &year, &month, &day, &hour, &minute,
 		   &second, &nano, &z, &rest) != 8 ||
 	    z != 'Z' || !in_range(year, 1970, 2500) || !in_range(month, 1, 12) ||
-	    !in_range(day, 1, 31) || hour > 23 || minute > 59 || second > 59)
+	    !in_range(day, 1, 31) || hour > 23 || minute > 59 || second > 59 || nano > 999999999)
 		return json_err(at, e, "\"%s\" is no time", s);
 	*ns = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second;
 	*ns = *ns * 1000000000 + nano;

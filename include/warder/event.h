@@ -4,8 +4,9 @@
  * The rows are the format: name, type, member. They write, they read back, and warder-events(7) is
  * held against them. Text of the container's (comm, exe, id, name, pod) is escaped: valid UTF-8
  * stays, every other byte, C0, DEL and C1 become \u00XX of the byte (0x80..0xff as U+0080..U+00FF),
- * so a line is one line on every terminal. Written by hand, not by json-c: one event is one call
- * denied, and the formatter is in the way of a flood (about 1 us against 10). */
+ * so a line is one line on every terminal. Characters that turn a terminal's text round or end a
+ * line (err_printable()) are escaped byte by byte too. Written by hand, not by json-c: one event is
+ * one call denied, and the formatter is in the way of a flood (about 1 us against 10). */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,9 +14,9 @@
 
 #include "warder/err.h"
 
-#define EVENT_TEXT_MAX 512 /* bytes of one text member; longer ones end in "..." */
-#define EVENT_PARENTS  16  /* entries of the ppid chain */
-#define EVENT_LINE_MAX 8192
+#define EVENT_TEXT_MAX 512   /* bytes of one text member as written; longer ones end in "..." */
+#define EVENT_PARENTS  16    /* entries of the ppid chain */
+#define EVENT_LINE_MAX 10240 /* every text at its longest fits */
 
 enum event_type { EVENT_CALL, EVENT_SESSION_START, EVENT_SESSION_END, EVENT_LOST, EVENT_TYPES };
 /* "call", "session_start", "session_end", "lost" */
