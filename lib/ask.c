@@ -93,16 +93,15 @@ static int check_version(const struct json_at *at, struct err *e)
 static int parse_caps(const struct json_at *at, struct ask *a, struct err *e)
 {
 	const char *text;
-	char *end;
 	int r = json_str(at, &text, e);
 
 	if (r)
 		return r;
-	a->caps = strtoull(text, &end, 16);
+	if (strlen(text) != 16 || strspn(text, "0123456789abcdefABCDEF") != 16)
+		return json_err(at, e, "must be 16 hexadecimal digits");
+	a->caps = strtoull(text, NULL, 16);
 	a->caps_known = true;
-	return strlen(text) == 16 && !*end && text[0] != '-' && text[0] != '+' && text[0] != ' '
-		       ? 0
-		       : json_err(at, e, "must be 16 hexadecimal digits");
+	return 0;
 }
 
 static int parse_annotations(const struct json_at *at, struct ask *a, struct err *e)
@@ -244,9 +243,9 @@ int ask_get_prog(int fd, struct bpf_prog *out, struct err *e)
 {
 	struct bpf_prog p = { 0 };
 	struct stat st;
-	int r;
+	int r, seals = fcntl(fd, F_GET_SEALS);
 
-	if (fcntl(fd, F_GET_SEALS) != SEALS)
+	if (seals < 0 || (seals & SEALS) != SEALS) /* the kernel may add some: vm.memfd_noexec */
 		return err_set(e, EPROTO, "the program is not in sealed memory");
 	if (fstat(fd, &st))
 		return err_set(e, errno, "look at a program");
