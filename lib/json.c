@@ -13,17 +13,24 @@
 #include "warder/opt.h"
 #include "warder/own.h"
 
-static void line_column(const char *text, size_t at, unsigned *line, unsigned *column)
+struct source {
+	const char *file, *text;
+	size_t len;
+};
+
+/* EINVAL with the line and column of a place in the text. */
+static int err_at(const struct source *s, size_t at, struct err *e, const char *what)
 {
-	*line = 1;
-	*column = 1;
-	for (size_t i = 0; i < at; i++) {
-		++*column;
-		if (text[i] == '\n') {
-			++*line;
-			*column = 1;
+	unsigned line = 1, column = 1;
+
+	for (size_t i = 0; i < at && i < s->len; i++) {
+		++column;
+		if (s->text[i] == '\n') {
+			++line;
+			column = 1;
 		}
 	}
+	return err_set(e, EINVAL, "%s:%u:%u: %s", s->file, line, column, what);
 }
 
 static size_t digits(const char *p, const char *end)
@@ -35,78 +42,126 @@ static size_t digits(const char *p, const char *end)
 	return (size_t)(p - start);
 }
 
-/* json-c clamps whole numbers that do not fit in 64 bits; here they are found first. Returns the
- * place of one, or NULL. */
-static const char *too_big(const char *text, size_t len)
+/* The n digits at p are a whole number beyond 64 bits, which json-c clamps. */
+static bool too_big(const char *p, size_t n, const struct source *s)
 {
 	static const char *const limits[] = { "18446744073709551615", "9223372036854775808" };
-	const char *end = text + len;
-	bool in_string = false;
+	char before = p > s->text ? p[-1] : ' ';
+	const char *limit = limits[before == '-'];
 
-	for (const char *p = text; p < end; p++) {
-		size_t n = in_string ? 0 : digits(p, end);
-		const char *limit = limits[p > text && p[-1] == '-'];
-		bool whole = n && (p + n == end || !memchr(".eE", p[n], 3));
-
-		if (whole && (n > strlen(limit) || (n == strlen(limit) && memcmp(p, limit, n) > 0)))
-			return p;
-		if (n)
-			p += n - 1;
-		else if (in_string && *p == '\\')
-			p++;
-		else if (*p == '"')
-			in_string = !in_string;
-	}
-	return NULL;
+	if (before == '.' || (p + n < s->text + s->len && memchr(".eE", p[n], 3)))
+		return false;
+	return n > strlen(limit) || (n == strlen(limit) && memcmp(p, limit, n) > 0);
 }
 
-static int parse(struct json_tokener *tok, const char *file, const char *text, size_t len,
-		 struct json_object **out, struct err *e)
+/* The length of the string literal at p, both quotes included. */
+static size_t literal(const char *p, const char *end)
 {
-	struct json_object *doc = json_tokener_parse_ex(tok, text, (int)len);
+	const char *start = p++;
+
+	while (p < end && *p != '"')
+		p += *p == '\\' ? 2 : 1;
+	return (size_t)(p - start) + 1;
+}
+
+/* The string literal of n bytes at p: the name of a member, which must be new among seen; or no
+ * name, when no colon follows. */
+static int check_name(const struct source *s, const char *p, size_t n, struct json_tokener *tok,
+		      struct json_object *seen, struct err *e)
+{
+	const char *colon = p + n, *end = s->text + s->len;
+	struct json_object *name;
+	char what[128];
+	int r = 0;
+
+	while (colon < end && strchr(" \t\r\n", *colon))
+		colon++;
+	if (colon >= end || *colon != ':')
+		return 0;
+	json_tokener_reset(tok);
+	name = json_tokener_parse_ex(tok, p, (int)n); /* so that "a" is "\u0061" */
+	if (name && seen && json_object_object_get_ex(seen, json_object_get_string(name), NULL)) {
+		snprintf(what, sizeof what, "duplicate member %.*s", (int)n, p);
+		r = err_at(s, (size_t)(p - s->text), e, what);
+	} else if (!name || !seen ||
+		   json_object_object_add(seen, json_object_get_string(name), NULL)) {
+		r = err_set(e, ENOMEM, "%s", s->file);
+	}
+	json_object_put(name);
+	return r;
+}
+
+/* Refuses what json-c's strict mode lets pass: numbers that it clamps, names of which it keeps the
+ * last, 'quotes', NaN, Infinity, strange white space. The text has been parsed: it is sound up to
+ * the first character that JSON does not have. */
+static int check_text(const struct source *s, struct json_tokener *tok, struct err *e)
+{
+	static const char alphabet[] = "{}[],:\" \t\r\n+-.eEtrufalsn"; /* digits aside */
+	struct json_object *seen[JSON_MAX_DEPTH + 1] = { NULL }; /* the names of each open object */
+	const char *p = s->text, *end = s->text + s->len;
+	int depth = 0, r = 0;
+	size_t n;
+
+	for (; !r && p < end; p += n ? n : 1) {
+		n = digits(p, end);
+		if (n && too_big(p, n, s)) {
+			r = err_at(s, (size_t)(p - s->text), e, "a number does not fit in 64 bits");
+		} else if (!n && !strchr(alphabet, *p)) {
+			r = err_at(s, (size_t)(p - s->text), e, "unexpected character");
+		} else if (*p == '"') {
+			n = literal(p, end);
+			r = check_name(s, p, n, tok, seen[depth], e);
+		} else if (*p == '{' || *p == '[') {
+			seen[++depth] = *p == '{' ? json_object_new_object() : NULL;
+		} else if (*p == '}' || *p == ']') {
+			json_object_put(seen[depth--]);
+		}
+	}
+	while (depth > 0)
+		json_object_put(seen[depth--]);
+	return r;
+}
+
+static int parse(const struct source *s, struct json_tokener *tok, struct json_object **out,
+		 struct err *e)
+{
+	struct json_object *doc = json_tokener_parse_ex(tok, s->text, (int)s->len);
 	enum json_tokener_error why = json_tokener_get_error(tok);
 	size_t end = json_tokener_get_parse_end(tok);
-	unsigned line, column;
+	int r;
 
 	if (why == json_tokener_continue && !doc) { /* a bare number ends with its text */
 		doc = json_tokener_parse_ex(tok, "", 1);
 		why = json_tokener_get_error(tok);
-		end = len;
+		end = s->len;
 	}
-	if (why == json_tokener_success) { /* strict: then nothing but white space follows */
+	if (why != json_tokener_success) /* strict: text after the document is one of them */
+		r = err_at(s, end, e, json_tokener_error_desc(why));
+	else
+		r = check_text(s, tok, e);
+	if (r)
+		json_object_put(doc);
+	else
 		*out = doc;
-		return 0;
-	}
-	json_object_put(doc);
-	line_column(text, end < len ? end : len, &line, &column);
-	return err_set(e, EINVAL, "%s:%u:%u: %s", file, line, column,
-		       why == json_tokener_success ? "text after the document"
-						   : json_tokener_error_desc(why));
+	return r;
 }
 
 int json_parse(const char *file, const char *text, size_t len, struct json_object **out,
 	       struct err *e)
 {
+	const struct source s = { file, text, len };
 	struct json_tokener *tok;
-	const char *number;
-	unsigned line, column;
 	int r;
 
 	if (len > JSON_MAX_SIZE)
 		return err_set(e, E2BIG, "%s: more than %d bytes", file, JSON_MAX_SIZE);
 	if (memchr(text, 0, len))
 		return err_set(e, EINVAL, "%s: holds a NUL byte: no JSON document", file);
-	number = too_big(text, len);
-	if (number) {
-		line_column(text, (size_t)(number - text), &line, &column);
-		return err_set(e, EINVAL, "%s:%u:%u: a number does not fit in 64 bits", file, line,
-			       column);
-	}
 	tok = json_tokener_new_ex(JSON_MAX_DEPTH);
 	if (!tok)
 		return err_set(e, ENOMEM, "%s", file);
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	r = parse(tok, file, text, len, out, e);
+	r = parse(&s, tok, out, e);
 	json_tokener_free(tok);
 	return r;
 }
@@ -263,7 +318,7 @@ int json_str(const struct json_at *at, const char **out, struct err *e)
 	return 0;
 }
 
-/* Numbers that do not fit in 64 bits were refused by the strict tokener already. */
+/* Numbers that do not fit in 64 bits were refused by json_parse() already. */
 int json_u64(const struct json_at *at, uint64_t *out, struct err *e)
 {
 	int r = check(at, json_type_int, "a whole number", e);
@@ -282,9 +337,9 @@ int json_i64(const struct json_at *at, int64_t *out, struct err *e)
 
 	if (r)
 		return r;
-	*out = json_object_get_int64(at->v);
-	if (*out == INT64_MAX && json_object_get_uint64(at->v) != INT64_MAX)
+	if (*json_object_get_string(at->v) != '-' && json_object_get_uint64(at->v) > INT64_MAX)
 		return json_err(at, e, "must be less than 9223372036854775808");
+	*out = json_object_get_int64(at->v);
 	return 0;
 }
 

@@ -4,8 +4,9 @@
  * A `struct json_at` is a value and how one got there; it lives on the stack of the function that
  * walks the document and points to its parent. Messages then read
  * "FILE: syscalls[3].args[0].op: ...".
- * Limits: JSON_MAX_SIZE bytes, JSON_MAX_DEPTH levels; NUL bytes, text after the document and
- * invalid UTF-8 are refused. */
+ * Limits: JSON_MAX_SIZE bytes, JSON_MAX_DEPTH levels. Refused: NUL bytes, text after the document,
+ * invalid UTF-8, and what json-c would let pass: a member given twice in one object, numbers beyond
+ * 64 bits, strings in single quotes, NaN and Infinity. */
 #pragma once
 #include <json-c/json.h>
 #include <stdbool.h>
