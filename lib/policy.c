@@ -184,6 +184,9 @@ static int check_rule_names(const struct json_at *at, const struct policy_rule *
 	for (int i = 0; i < rule->n_names; i++) {
 		const char *name = rule->names[i];
 
+		for (int k = 0; k < i; k++)
+			if (!strcmp(rule->names[k], name))
+				return json_err(at, e, "\"%s\" is named twice", name);
 		if (names_syscall(ARCH_NONE, name) < 0)
 			return json_err(at, e, "unknown system call \"%s\"", name);
 		if (in_list(names_never_notified, name))
@@ -217,12 +220,22 @@ static int parse_rule(const struct json_at *at, struct policy_rule *rule, const 
 	return 0;
 }
 
-/* A rule without conditions, or with the same ones, hides all later ones for its calls. */
+static bool has_cond(const struct conds *in, const struct cond *c)
+{
+	for (int i = 0; i < in->n; i++)
+		if (in->c[i].index == c->index && in->c[i].op == c->op &&
+		    in->c[i].value == c->value && in->c[i].value2 == c->value2)
+			return true;
+	return false;
+}
+
+/* A rule all of whose conditions are also the later one's matches whatever that would. */
 static bool hides(const struct policy_rule *first, const struct policy_rule *later)
 {
-	return !first->conds.n ||
-	       (first->conds.n == later->conds.n &&
-		!memcmp(first->conds.c, later->conds.c, first->conds.n * sizeof *first->conds.c));
+	for (int i = 0; i < first->conds.n; i++)
+		if (!has_cond(&later->conds, &first->conds.c[i]))
+			return false;
+	return true;
 }
 
 static int check_hidden(const struct json_at *rules, const struct owned *o, struct err *e)
@@ -278,9 +291,11 @@ static int parse_fallback(const struct json_at *at, struct policy *p, const stru
 		r = json_duration(&key, &p->fallback_after_ns, e);
 	if (!r && !p->fallback_after_ns)
 		r = json_err(&key, e, "must be more than 0");
-	if (r || !json_child(at, "verdict", &key))
+	if (r)
 		return r;
 	json_known(at, keys, w);
+	if (!json_child(at, "verdict", &key))
+		return 0;
 	r = json_str(&key, &word, e);
 	if (r)
 		return r;

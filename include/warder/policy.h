@@ -2,16 +2,20 @@
 /* policy.h - a profile plus what Warder does with it.
  *
  * A plain Docker, Podman or OCI profile is a valid policy. The optional member "warder" adds:
- *   "mode"        "audit" | "enforce" | "record"           (default: audit)
- *   "rules"       [{ "names": [...], "args": [...]?, "verdict": "allow"|"deny"|"kill",
- *                    "errno": "EPERM"? (deny only), "message": "..."?, "live": false? (deny only)
- * }] the first rule that matches a call wins, before the profile "fallback"    { "after": "5s",
- * "verdict": "allow"|"deny"|"profile" } "recordSkip"  [ names ]: left in the kernel while recording
- * (default: policy_record_skip) "description" text It is a compiler: every message has file, JSON
- * path and reason; what contradicts an earlier definition names it ("previous definition here:
- * FILE: warder.rules[0]"); on an error there is no partial result. Rules on pointers do not exist:
- * a verdict that rests on the caller's memory and lets the call go on is no decision (DESIGN
- * section 6). Parsing never touches libseccomp. */
+ *   "mode"        "audit" | "enforce" | "record"; default: audit
+ *   "rules"       the first rule that matches a call wins, before the profile. Each has "names",
+ *                 "verdict" ("allow" | "deny" | "kill"), and may have "args" (as in the profile),
+ *                 "message"; for "deny" alone "errno" (default EPERM) and "live": false (the denial
+ *                 stays in the kernel)
+ *   "fallback"    "after" (default "5s"), "verdict": "profile" | "allow" | "deny"
+ *   "recordSkip"  names left in the kernel while recording; default: policy_record_skip
+ *   "description" text
+ *
+ * It is a compiler: every message has file, JSON path and reason; what contradicts an earlier
+ * definition names it ("previous definition here: FILE: warder.rules[0]"); on an error there is no
+ * partial result. Rules on pointers do not exist: a verdict that rests on the caller's memory and
+ * lets the call go on is no decision (DESIGN section 6). libseccomp is asked for one thing only:
+ * whether it knows a name (names_syscall(ARCH_NONE, name)). */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>

@@ -3,7 +3,8 @@
  *
  * Two stages, each with const input:
  *   profile_parse()    text -> struct profile: the document, every entry with its conditions
- *                      (includes, excludes) still open. Never touches libseccomp.
+ *                      (includes, excludes) still open. Asks libseccomp only whether it
+ *                      knows a name.
  *   profile_resolve()  struct profile + where it will run -> struct ruleset: what Docker (moby's
  *                      setupSeccomp) would hand to the runtime: an ordered list of rules, no
  *                      conditions on the host left.

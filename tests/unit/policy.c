@@ -21,6 +21,9 @@
 #define RULE(text)  W("\"rules\":[{" text "}]")
 #define ENTRY(text) D "\"syscalls\":[{" text "}]}"
 #define DENY        "\"names\":[\"mkdir\"],\"verdict\":\"deny\""
+#define ONE(args)   DENY ",\"args\":[" args "]"
+#define EQ1         "{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}"
+#define EQ2         "{\"index\":1,\"value\":2,\"op\":\"SCMP_CMP_EQ\"}"
 #define ALLOW       "\"names\":[\"mkdir\"],\"action\":\"SCMP_ACT_ALLOW\""
 
 static const struct {
@@ -96,6 +99,27 @@ static const struct {
 	{ W("\"rules\":[{" DENY "},{\"names\":[\"rmdir\",\"mkdir\"],\"verdict\":\"kill\"}]"),
 	  "warder.rules[1]: can never match for one of its calls; previous definition here: "
 	  "f.json: warder.rules[0]" },
+	{ W("\"rules\":[{" ONE(EQ1) "},{" ONE(EQ1) "}]"), "warder.rules[1]: can never match" },
+	{ W("\"rules\":[{" ONE(EQ1) "},{" ONE(EQ2 "," EQ1) "}]"),
+	  "warder.rules[1]: can never match" },
+	{ RULE("\"names\":[\"mkdir\",\"rmdir\",\"mkdir\"],\"verdict\":\"deny\""),
+	  "warder.rules[0]: \"mkdir\" is named twice" },
+	{ RULE(DENY ",\"args\":[" EQ1 "," EQ1 "," EQ1 "," EQ1 "," EQ1 "," EQ1 "," EQ1 "]"),
+	  "warder.rules[0].args: more than 6 conditions" },
+	{ RULE(DENY ",\"live\":1"), "warder.rules[0].live: must be true or false" },
+	{ RULE(DENY ",\"errno\":true"), "warder.rules[0].errno: must be a string" },
+	{ RULE(DENY ",\"message\":1"), "warder.rules[0].message: must be a string" },
+	{ RULE("\"names\":[\"restart_syscall\"],\"verdict\":\"allow\""),
+	  "\"restart_syscall\" is never notified" },
+	{ RULE("\"names\":[\"rt_sigreturn\"],\"verdict\":\"kill\""),
+	  "\"rt_sigreturn\" is never notified" },
+	{ RULE("\"names\":[\"exit\"],\"verdict\":\"kill\""), "\"exit\" is never notified" },
+	{ W("\"mode\":\"audit\",\"mode\":\"enforce\""), "f.json:1:" },
+	{ W("\"mode\":\"audit\",\"mode\":\"enforce\""), "duplicate member \"mode\"" },
+	{ W("\"fallback\":[]"), "warder.fallback: must be an object" },
+	{ W("\"recordSkip\":[\"execveat\"]"),
+	  "warder.recordSkip[0]: \"execveat\" is always notified" },
+	{ W("\"description\":1"), "warder.description: must be a string" },
 	{ W("\"fallback\":{\"after\":\"soon\"}"), "warder.fallback.after: \"soon\" is no time" },
 	{ W("\"fallback\":{\"after\":\"0s\"}"), "warder.fallback.after: must be more than 0" },
 	{ W("\"fallback\":{\"verdict\":\"maybe\"}"), "warder.fallback.verdict: unknown verdict" },
@@ -149,6 +173,8 @@ static void test_warnings(void **state)
 		{ D "\"architectures\":[\"SCMP_ARCH_M68K\"]}", "libseccomp here does not know it" },
 		{ W("\"mod\":\"audit\""), "warder.mod: unknown key" },
 		{ RULE(DENY ",\"erno\":1"), "warder.rules[0].erno: unknown key" },
+		{ W("\"fallback\":{\"verdit\":\"deny\"}"),
+		  "warder.fallback.verdit: unknown key, ignored" },
 		{ W("\"mode\":\"enforce\",\"fallback\":{\"verdict\":\"allow\"}"),
 		  "needs the administrator's yes" },
 	};
