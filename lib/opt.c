@@ -84,6 +84,7 @@ void opt_help(const struct opt_usage *u, FILE *to)
 
 static int set(const struct opt *o, const char *value, struct err *e)
 {
+	unsigned long long n;
 	char *end;
 
 	switch (o->type) {
@@ -96,9 +97,11 @@ static int set(const struct opt *o, const char *value, struct err *e)
 	case OPT_U64:
 		errno = 0;
 		if (*value >= '0' && *value <= '9') {
-			*(uint64_t *)o->target = strtoull(value, &end, 0);
-			if (!*end && !errno)
+			n = strtoull(value, &end, 0);
+			if (!*end && !errno) {
+				*(uint64_t *)o->target = n;
 				return 0;
+			}
 		}
 		return err_set(e, EINVAL, "--%s: \"%s\" is no number", o->name, value);
 	case OPT_DURATION:

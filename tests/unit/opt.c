@@ -87,6 +87,7 @@ static void test_errors(void **state)
 
 		assert_int_equal(parse(&first, &e, argv[2] ? 3 : 2, argv), -EINVAL);
 		assert_non_null(strstr(e.msg, bad[i].says));
+		assert_true(!got.flag && !got.text && !got.number && !got.time);
 	}
 }
 
