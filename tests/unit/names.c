@@ -12,9 +12,23 @@
 #include <seccomp.h>
 
 #include "warder/names.h"
+#include "warder/own.h"
 
 static void test_actions(void **state)
 {
+	static const struct {
+		uint32_t kernel, libseccomp;
+	} rets[ACT_COUNT] = {
+		[ACT_ALLOW] = { SECCOMP_RET_ALLOW, SCMP_ACT_ALLOW },
+		[ACT_LOG] = { SECCOMP_RET_LOG, SCMP_ACT_LOG },
+		[ACT_TRACE] = { SECCOMP_RET_TRACE, SCMP_ACT_TRACE(0) },
+		[ACT_NOTIFY] = { SECCOMP_RET_USER_NOTIF, SCMP_ACT_NOTIFY },
+		[ACT_ERRNO] = { SECCOMP_RET_ERRNO, SCMP_ACT_ERRNO(0) },
+		[ACT_TRAP] = { SECCOMP_RET_TRAP, SCMP_ACT_TRAP },
+		[ACT_KILL_THREAD] = { SECCOMP_RET_KILL_THREAD, SCMP_ACT_KILL_THREAD },
+		[ACT_KILL_PROCESS] = { SECCOMP_RET_KILL_PROCESS, SCMP_ACT_KILL_PROCESS },
+	};
+
 	(void)state;
 	for (int a = 0; a < ACT_COUNT; a++) {
 		assert_int_equal(names_action(names_action_scmp((enum act)a)), a);
@@ -25,8 +39,10 @@ static void test_actions(void **state)
 	assert_int_equal(names_action("allow"), -1);
 	assert_int_equal(names_action_by_word("SCMP_ACT_ALLOW"), -1);
 	assert_int_equal(names_action_of_ret(0x12340000), -1);
-	assert_int_equal(names_action_ret(ACT_NOTIFY), SECCOMP_RET_USER_NOTIF);
-	assert_int_equal(names_action_ret(ACT_KILL_PROCESS), SECCOMP_RET_KILL_PROCESS);
+	for (size_t i = 0; i < ARRAY_LEN(rets); i++) {
+		assert_int_equal(names_action_ret((enum act)i), rets[i].kernel);
+		assert_int_equal(names_action_ret((enum act)i), rets[i].libseccomp);
+	}
 }
 
 static void test_ops(void **state)
