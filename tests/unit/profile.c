@@ -113,6 +113,41 @@ static void test_docker(void **state)
 	unload(&l);
 }
 
+/* How many rules each default makes where; the figures are another program's, which reads the same
+ * documents by moby's rules (PROFILES.md 3.2). */
+static void test_rule_counts(void **state)
+{
+	static const struct {
+		struct host host;
+		int docker, podman, n_arches;
+	} rows[] = {
+		{ { ARCH_X86_64, true, 0, 6, 1 }, 376, 441, 3 },
+		{ { ARCH_X86_64, true, SYS_ADMIN, 6, 1 }, 400, 439, 3 },
+		{ { ARCH_X86_64, true, ~0ULL, 6, 1 }, 427, 438, 3 },
+		{ { ARCH_X86_64, true, 0, 4, 7 }, 373, 441, 3 },
+		{ { ARCH_AARCH64, true, 0, 6, 1 }, 380, 445, 2 },
+		{ { ARCH_X86_64, false, 0, 6, 1 }, 429, 467, 3 },
+	};
+	struct loaded docker, podman;
+
+	(void)state;
+	load_file(&docker, "tests/data/docker-default.json");
+	load_file(&podman, "tests/data/podman-default.json");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct ruleset d = resolve(&docker, &rows[i].host);
+		struct ruleset p = resolve(&podman, &rows[i].host);
+
+		assert_int_equal(d.n_rules, rows[i].docker);
+		assert_int_equal(p.n_rules, rows[i].podman);
+		assert_int_equal(d.n_arches, rows[i].n_arches);
+		assert_int_equal(p.n_arches, rows[i].n_arches);
+		ruleset_fini(&d);
+		ruleset_fini(&p);
+	}
+	unload(&docker);
+	unload(&podman);
+}
+
 static void test_podman(void **state)
 {
 	struct host h = host(ARCH_X86_64, true, 0, 6, 1);
@@ -280,9 +315,13 @@ static void test_facts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_docker),      cmocka_unit_test(test_podman),
-		cmocka_unit_test(test_conditions),  cmocka_unit_test(test_same_index_twice),
-		cmocka_unit_test(test_comparisons), cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_docker),
+		cmocka_unit_test(test_podman),
+		cmocka_unit_test(test_rule_counts),
+		cmocka_unit_test(test_conditions),
+		cmocka_unit_test(test_same_index_twice),
+		cmocka_unit_test(test_comparisons),
+		cmocka_unit_test(test_facts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
