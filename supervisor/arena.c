@@ -3,24 +3,60 @@
 #include "arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "warder/own.h"
+
 #define PAGE 4096UL
+
+int arena_map(int fd, struct arena **out, struct err *e)
+{
+	const int want = F_SEAL_SHRINK | F_SEAL_GROW;
+	struct arena *a;
+	struct stat st;
+	int seals = fcntl(fd, F_GET_SEALS);
+
+	if (seals < 0 || (seals & want) != want)
+		return err_set(e, EINVAL, "the state is no memory whose size is sealed");
+	if (fstat(fd, &st))
+		return err_set(e, errno, "look at the state");
+	if (st.st_size != sizeof *a)
+		return err_set(e, EINVAL, "the state is of %lld bytes, not %zu",
+			       (long long)st.st_size, sizeof *a);
+	a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (a == MAP_FAILED)
+		return err_set(e, errno, "map the shared memory");
+	*out = a;
+	return 0;
+}
+
+int arena_create(struct arena **out, int *fd, struct err *e)
+{
+	auto_fd mem = memfd_create("warder", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (mem < 0 || ftruncate(mem, sizeof **out) ||
+	    fcntl(mem, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return err_set(e, errno, "make the shared memory");
+	r = arena_map(mem, out, e);
+	if (r)
+		return r;
+	atomic_store(&(*out)->work, 1);
+	*fd = take_fd(&mem);
+	return 0;
+}
 
 int arena_new(struct arena **out, struct err *e)
 {
-	struct arena *a = mmap(NULL, sizeof *a, PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	auto_fd fd = -1;
 
-	if (a == MAP_FAILED)
-		return err_set(e, errno, "map the shared memory");
-	atomic_store(&a->work, 1);
-	*out = a;
-	return 0;
+	return arena_create(out, &fd, e);
 }
 
 void arena_unmap(struct arena *a)

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* arena.h - the memory that outlives a worker.
  *
- * One mapping, shared by keeper, worker and scribe. It holds no pointer: descriptors are numbers in
- * the table that keeper and worker share, policies are texts. Whoever reads what another process
- * wrote checks it first.
+ * One memfd, mapped by keeper, worker and scribe, and by the next warderd (state.h). It holds no
+ * pointer: descriptors are numbers in the table that keeper and worker share, policies are texts.
+ * Whoever reads what another process wrote checks it first. A member that is added here, in lane.h
+ * or in a record gets its row in state.c.
  *
  * A block's life: FREE -> (worker fills it) -> LIVE -> (its listener is closed) ENDED -> (the
  * journal has read all of it) FREE. The store of the state is the last of each step. Pages are only
@@ -35,6 +36,7 @@ struct block {
 	uint32_t has_start_root;
 	uint64_t after_ns;     /* the policy's fallback: a call that waits longer is not served */
 	uint64_t start_ns;     /* CLOCK_REALTIME */
+	uint64_t number;       /* of the session, from 1: none is ever used again */
 	uint32_t announced;    /* the reader's: its "session_start" is written */
 	uint64_t dropped_said; /* the reader's: how many of `dropped` are in the events */
 	struct target_root start_root; /* what the init's root was at the hand-over */
@@ -52,7 +54,15 @@ struct policy_text {
 	char text[JSON_MAX_SIZE] __attribute__((aligned(4096)));
 };
 
+struct arena_head { /* what it is, in every version the same; see state.h */
+	char magic[8];
+	uint32_t version, unused;
+	uint64_t layout; /* a hash of all sizes and offsets */
+	uint64_t size;
+};
+
 struct arena {
+	struct arena_head head;
 	_Atomic uint32_t work;      /* futex: the journal sleeps while it is 0 */
 	_Atomic uint32_t high;      /* blocks at and above were never used */
 	_Atomic uint64_t restarts;  /* of the worker */
@@ -65,8 +75,11 @@ struct arena {
 	struct block blocks[ARENA_SESSIONS];
 };
 
-/* A new, empty one; child processes share it. */
-int arena_new(struct arena **out, struct err *e);
+/* A new, empty one; child processes share it. *fd: its memfd, which can neither shrink nor grow. */
+int arena_create(struct arena **out, int *fd, struct err *e);
+int arena_new(struct arena **out, struct err *e); /* without the descriptor */
+/* Maps one of exactly this size; its content is not looked at. */
+int arena_map(int fd, struct arena **out, struct err *e);
 void arena_unmap(struct arena *a);
 
 /* One block, its memory zeroed, not yet LIVE: NULL when all are taken. Callers hold one lock. */

@@ -20,6 +20,7 @@
 #include "arena.h"
 #include "log.h"
 #include "scribe.h"
+#include "state.h"
 #include "warder/notify.h"
 #include "warder/own.h"
 #include "warder/wire.h"
@@ -47,6 +48,7 @@ struct watch { /* what the keeper saw of a block */
 struct keeper {
 	const struct config *config;
 	struct arena *arena;
+	int memory; /* the arena's descriptor */
 	int listener, signals;
 	bool poll_first, stopping;
 	struct child worker, scribe, stand_in;
@@ -423,7 +425,7 @@ static int open_keeper(struct keeper *k, int ready_fd, struct err *e)
 	if (!r)
 		r = scribe_check(k->config, e);
 	if (!r)
-		r = arena_new(&k->arena, e);
+		r = state_new(&k->arena, &k->memory, e);
 	if (!r)
 		r = open_signals(&k->signals, e);
 	if (!r)
@@ -453,6 +455,8 @@ static void close_keeper(struct keeper *k)
 	}
 	if (k->signals >= 0)
 		close(k->signals);
+	if (k->memory >= 0)
+		close(k->memory);
 	arena_unmap(k->arena);
 	free(k);
 }
@@ -466,6 +470,7 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 		return err_set(e, ENOMEM, "start");
 	*k = (struct keeper){
 		.config = c,
+		.memory = -1,
 		.listener = -1,
 		.signals = -1,
 		.worker = { .name = "worker", .comm = "warderd-worker" },

@@ -69,8 +69,8 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 	b = arena_take(w->arena);
 	if (b) {
 		session_fill(b, &n->start);
+		b->number = atomic_fetch_add(&w->arena->handovers, 1) + 1;
 		arena_publish(b);
-		atomic_fetch_add(&w->arena->handovers, 1);
 		arena_wake(w->arena);
 		r = serve_block(w, b, n->compiled, e);
 		if (r)

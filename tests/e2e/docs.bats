@@ -98,3 +98,20 @@ keys() {
 		head -1 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0'
 	done
 }
+
+@test "every member of the shared memory is in the layout of state.c" {
+	run python3 - <<-'PY'
+		import re, sys
+		rows = set(re.findall(r"FIELD\((\w+), (\w+)\)", open("supervisor/state.c").read()))
+		for file in ("arena.h", "lane.h", "session.h"):
+		    text = re.sub(r"/\*.*?\*/", "", open("supervisor/" + file).read(), flags=re.S)
+		    for name, body in re.findall(r"^struct (\w+) \{(.*?)^\}", text, re.S | re.M):
+		        if name == "arena_head" or file == "session.h" and not name.startswith("record"):
+		            continue
+		        for member in re.findall(r"(\w+)(?:\[[^;,]*\])*\s*(?:__attribute__\(\(.*?\)\)\s*)?[;,]", body):
+		            print("member" if (name, member) in rows else "missing", name, member)
+	PY
+	echo "$output"
+	says "member block lane"
+	[[ "$output" != *missing* ]]
+}
