@@ -80,7 +80,12 @@ static int check_name(const struct source *s, const char *p, size_t n, struct js
 		return 0;
 	json_tokener_reset(tok);
 	name = json_tokener_parse_ex(tok, p, (int)n); /* so that "a" is "\u0061" */
-	if (name && seen && json_object_object_get_ex(seen, json_object_get_string(name), NULL)) {
+	if (name &&
+	    strlen(json_object_get_string(name)) < (size_t)json_object_get_string_len(name)) {
+		snprintf(what, sizeof what, "a NUL character in the name %.*s", (int)n, p);
+		r = err_at(s, (size_t)(p - s->text), e, what);
+	} else if (name && seen &&
+		   json_object_object_get_ex(seen, json_object_get_string(name), NULL)) {
 		snprintf(what, sizeof what, "duplicate member %.*s", (int)n, p);
 		r = err_at(s, (size_t)(p - s->text), e, what);
 	} else if (!name || !seen ||
@@ -91,9 +96,9 @@ static int check_name(const struct source *s, const char *p, size_t n, struct js
 	return r;
 }
 
-/* Refuses what json-c's strict mode lets pass: numbers that it clamps, names of which it keeps the
- * last, 'quotes', NaN, Infinity, strange white space. The text has been parsed: it is sound up to
- * the first character that JSON does not have. */
+/* Refuses what json-c's strict mode lets pass: numbers that it clamps, names that it cuts at a NUL,
+ * names of which it keeps the last, 'quotes', NaN, Infinity, strange white space. The text has been
+ * parsed: it is sound up to the first character that JSON does not have. */
 static int check_text(const struct source *s, struct json_tokener *tok, struct err *e)
 {
 	static const char alphabet[] = "{}[],:\" \t\r\n+-.eEtrufalsn"; /* digits aside */

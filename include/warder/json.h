@@ -5,8 +5,9 @@
  * walks the document and points to its parent. Messages then read
  * "FILE: syscalls[3].args[0].op: ...".
  * Limits: JSON_MAX_SIZE bytes, JSON_MAX_DEPTH levels. Refused: NUL bytes, text after the document,
- * invalid UTF-8, and what json-c would let pass: a member given twice in one object, numbers beyond
- * 64 bits, strings in single quotes, NaN and Infinity. */
+ * invalid UTF-8, and what json-c would let pass: a member given twice in one object, a member's
+ * name with a NUL character (which it cuts there), numbers beyond 64 bits, strings in single
+ * quotes, NaN and Infinity. */
 #pragma once
 #include <json-c/json.h>
 #include <stdbool.h>

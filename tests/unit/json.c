@@ -47,6 +47,9 @@ static void test_refused(void **state)
 		{ "{\"a\":null,\n \"b\":{},\n \"a\" \t\n:[]}", "f:3:2: duplicate member \"a\"" },
 		{ "{\"a\":1,\"\\u0061\":2}", "f:1:8: duplicate member \"\\u0061\"" },
 		{ "[{\"x\":{\"y\":1,\"z\":{\"y\":1},\"y\":2}}]", "f:1:26: duplicate member \"y\"" },
+		{ "{\"a\\u0000x\":1}", "f:1:2: a NUL character in the name \"a\\u0000x\"" },
+		{ "{\"\\u0000\":1}", "f:1:2: a NUL character in the name" },
+		{ "[{\"b\":{\"a\" :1, \"a\\u0000\"\n:2}}]", "f:1:16: a NUL character in the name" },
 		{ "{\"\":1,\"\":2}", "f:1:7: duplicate member \"\"" },
 	};
 
@@ -81,6 +84,7 @@ static void test_accepted(void **state)
 		"[{\"a\":1},{\"a\":2}]",
 		"{\"a\":{\"a\":{\"a\":\"a\"}},\"b\":\"a\"}",
 		"{\"a\":[\"a\",\"a\"],\"A\":1}",
+		"{\"\\\\u0000\":\"a\\u0000\"}",
 	};
 
 	(void)state;

@@ -46,6 +46,8 @@ static void test_state_refusals(void **state)
 		{ "{\"id\":\"a\",\"pid\":\"1\"}", "pid: must be a whole number" },
 		{ "{\"id\":\"a\",\"annotations\":[]}", "annotations: must be an object" },
 		{ "{\"id\":\"a\",\"annotations\":{\"k\":1}}", "annotations.k: must be a string" },
+		{ "{\"id\":\"a\",\"annotations\":{\"io.warder.mode\\u0000x\":\"audit\"}}",
+		  "a NUL character in the name \"io.warder.mode\\u0000x\"" },
 		{ "{\"id\":\"a\",\"bundle\":{}}", "bundle: must be a string" },
 	};
 
