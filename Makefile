@@ -72,6 +72,8 @@ $(BUILD)/tests/%: tests/%.c $(DAEMON_A) $(LIB_A) Makefile
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS)
 
+$(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
+
 # A fuzz target, fed from files: the corpus is replayed in every `make check`.
 $(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)

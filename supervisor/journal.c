@@ -132,6 +132,11 @@ static void put_event(struct journal *j, const struct event *ev)
 	if (sizeof j->batch - j->used < EVENT_LINE_MAX)
 		write_batch(j);
 	n = event_format(ev, j->batch + j->used, sizeof j->batch - j->used);
+	if (!n) {
+		atomic_store(&j->opts.arena->lost, ++j->lost);
+		trouble(j, "an event did not fit in a line and is lost");
+		return;
+	}
 	if (j->opts.on_event)
 		j->opts.on_event(j->opts.ctx, ev, j->batch + j->used, n);
 	j->used += n;
