@@ -48,6 +48,8 @@ static int put_name(const struct json_at *at, const char **name, struct err *e)
 STRING(socket)
 STRING(policies)
 STRING(events)
+STRING(api)
+STRING(metrics)
 #undef STRING
 
 static int put_policy(const struct json_at *at, struct config *c, struct err *e)
@@ -136,10 +138,16 @@ static int walk(const struct json_at *at, const struct key *keys, struct config 
 int config_load(const char *path, struct config *c, struct err *e)
 {
 	static const struct key keys[] = {
-		{ "socket", put_socket },           { "policies", put_policies },
-		{ "policy", put_policy },           { "mode", put_config_mode },
-		{ "events", put_events },           { "timeout", put_timeout },
-		{ "annotations", put_annotations }, { NULL, NULL },
+		{ "socket", put_socket },
+		{ "policies", put_policies },
+		{ "policy", put_policy },
+		{ "mode", put_config_mode },
+		{ "events", put_events },
+		{ "timeout", put_timeout },
+		{ "api", put_api },
+		{ "metrics", put_metrics },
+		{ "annotations", put_annotations },
+		{ NULL, NULL },
 	};
 	struct config fresh;
 	struct json_at at = { .file = path };

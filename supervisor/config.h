@@ -8,6 +8,8 @@
  *   "mode"         "audit"|"enforce"|"record": for all containers, before the policy's own
  *   "events"       file for events, "-" for stdout        (/var/log/warder/events.json)
  *   "timeout"      for each hand-over                     (5s)
+ *   "api"          socket of the HTTP API, "none": off    (api.sock beside "socket")
+ *   "metrics"      "ADDRESS:PORT" for GET /metrics alone  (off)
  *   "annotations"  { "policy": [names], "mode": ["audit"] }: what a workload's annotations
  *                  io.warder.policy and io.warder.mode may ask for. "enforce" always.
  * An unknown key is an error here: a misspelt restriction must not be lost. */
@@ -24,7 +26,9 @@
 struct config {
 	struct json_object *doc; /* owns the strings; NULL: defaults only */
 	const char *socket, *policies, *policy, *events;
-	int mode; /* enum mode; -1: the policy's own */
+	const char *api;     /* NULL: beside the socket; "none": off */
+	const char *metrics; /* NULL: off */
+	int mode;            /* enum mode; -1: the policy's own */
 	uint64_t timeout_ns;
 	int n_policies, n_modes;
 	const char *allow_policy[CONFIG_LIST];

@@ -18,15 +18,14 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "doors.h"
 #include "log.h"
 #include "scribe.h"
 #include "state.h"
 #include "warder/notify.h"
 #include "warder/own.h"
-#include "warder/wire.h"
 #include "worker.h"
 
-#define BACKLOG        512
 #define TICK_MS        500
 #define STEADY_NS      10000000000ULL /* a child that lived so long starts again at once */
 #define FIRST_PAUSE_NS 50000000ULL
@@ -49,7 +48,8 @@ struct keeper {
 	const struct config *config;
 	struct arena *arena;
 	int memory; /* the arena's descriptor */
-	int listener, signals;
+	struct doors doors;
+	int signals;
 	bool poll_first, stopping;
 	struct child worker, scribe, stand_in;
 	struct watch watches[ARENA_SESSIONS];
@@ -79,7 +79,8 @@ static void child_setup(const struct child *c, pid_t keeper)
 
 static _Noreturn void worker_main(struct keeper *k, bool stand_in)
 {
-	struct worker_opts o = { k->config, k->arena, k->listener, k->poll_first, stand_in };
+	struct worker_opts o = { k->config, k->arena, k->doors.fd[DOOR_LISTENER], k->poll_first,
+				 stand_in };
 	struct err e;
 	int r = worker_run(&o, &e);
 
@@ -90,8 +91,10 @@ static _Noreturn void worker_main(struct keeper *k, bool stand_in)
 
 static _Noreturn void scribe_main(struct keeper *k)
 {
+	const struct scribe_opts o = { k->arena, k->config, k->doors.fd[DOOR_API],
+				       k->doors.fd[DOOR_METRICS] };
 	struct err e;
-	int r = scribe_run(k->arena, k->config, &e);
+	int r = scribe_run(&o, &e);
 
 	if (r)
 		log_say("scribe: %s", e.msg);
@@ -429,7 +432,7 @@ static int open_keeper(struct keeper *k, int ready_fd, struct err *e)
 	if (!r)
 		r = open_signals(&k->signals, e);
 	if (!r)
-		r = wire_listen(k->config->socket, BACKLOG, &k->listener, e);
+		r = doors_open(&k->doors, k->config, e);
 	if (r)
 		return r;
 	k->poll_first = !returns;
@@ -449,10 +452,7 @@ static int say_ready(const struct config *c, int fd, struct err *e)
 
 static void close_keeper(struct keeper *k)
 {
-	if (k->listener >= 0) {
-		unlink(k->config->socket);
-		close(k->listener);
-	}
+	doors_close(&k->doors, k->config, true);
 	if (k->signals >= 0)
 		close(k->signals);
 	if (k->memory >= 0)
@@ -471,12 +471,12 @@ int keeper_run(const struct config *c, int ready_fd, struct err *e)
 	*k = (struct keeper){
 		.config = c,
 		.memory = -1,
-		.listener = -1,
 		.signals = -1,
 		.worker = { .name = "worker", .comm = "warderd-worker" },
 		.stand_in = { .name = "stand-in", .comm = "warderd-standin" },
 		.scribe = { .name = "scribe", .comm = "warderd-scribe", .writes = true }
 	};
+	doors_init(&k->doors);
 	r = open_keeper(k, ready_fd, e);
 	if (!r)
 		r = say_ready(c, ready_fd, e);

@@ -13,7 +13,7 @@
 #include "warder/opt.h"
 
 struct options {
-	const char *config, *socket, *policies, *policy, *mode, *events;
+	const char *config, *socket, *policies, *policy, *mode, *events, *api, *metrics;
 	uint64_t timeout_ns, ready_fd;
 };
 
@@ -31,6 +31,10 @@ static int apply(const struct options *o, struct config *c, struct err *e)
 		c->policies = o->policies;
 	if (o->events)
 		c->events = o->events;
+	if (o->api)
+		c->api = o->api;
+	if (o->metrics)
+		c->metrics = o->metrics;
 	if (o->timeout_ns)
 		c->timeout_ns = o->timeout_ns;
 	if (o->policy && !policy_name_ok(o->policy))
@@ -65,6 +69,11 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 		  "append events to FILE, - for stdout (default /var/log/warder/events.json)" },
 		{ "timeout", 't', OPT_DURATION, &o->timeout_ns, "TIME",
 		  "for each hand-over (default 5s)" },
+		{ "api", 0, OPT_STR, &o->api, "PATH",
+		  "serve the HTTP API at PATH, none: not at all (default api.sock beside "
+		  "listener.sock)" },
+		{ "metrics", 0, OPT_STR, &o->metrics, "ADDRESS:PORT",
+		  "serve GET /metrics over TCP too (default: not)" },
 		{ "ready-fd", 0, OPT_U64, &o->ready_fd, "N",
 		  "write a newline to descriptor N when ready, and close it" },
 		{ 0 },

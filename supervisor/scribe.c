@@ -46,17 +46,34 @@ static int serve(struct journal *j, struct err *e)
 	return 0;
 }
 
-int scribe_run(struct arena *a, const struct config *c, struct err *e)
+/* Everything but the standard ones and what was handed to us. */
+static void close_others(const struct scribe_opts *o)
 {
-	struct journal_opts jo = { .arena = a, .on_trouble = log_warn };
+	unsigned first = STDERR_FILENO + 1;
+	int low = o->api < o->metrics ? o->api : o->metrics;
+	const int keep[] = { low, low == o->api ? o->metrics : o->api };
+
+	for (size_t i = 0; i < ARRAY_LEN(keep); i++) {
+		if (keep[i] < (int)first)
+			continue;
+		if (keep[i] > (int)first)
+			close_range(first, (unsigned)keep[i] - 1, 0);
+		first = (unsigned)keep[i] + 1;
+	}
+	close_range(first, ~0U, 0);
+}
+
+int scribe_run(const struct scribe_opts *o, struct err *e)
+{
+	struct journal_opts jo = { .arena = o->arena, .on_trouble = log_warn };
 	struct policies *p = NULL;
 	struct journal *j = NULL;
 	auto_fd events = -1;
 	int r;
 
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-	events = open_events(c->events, e);
-	r = events < 0 ? events : policies_new(a, &p, e);
+	close_others(o);
+	events = open_events(o->config->events, e);
+	r = events < 0 ? events : policies_new(o->arena, &p, e);
 	jo.fd = events;
 	jo.policies = p;
 	if (!r)

@@ -9,7 +9,13 @@
 #include "config.h"
 #include "warder/err.h"
 
+struct scribe_opts {
+	struct arena *arena;
+	const struct config *config;
+	int api, metrics; /* listening sockets, the scribe's from now on; -1: none */
+};
+
 /* Until SIGTERM; then everything recorded so far is written. */
-int scribe_run(struct arena *a, const struct config *c, struct err *e);
+int scribe_run(const struct scribe_opts *o, struct err *e);
 /* Can the event file be written? So that warderd refuses to start rather than losing all. */
 int scribe_check(const struct config *c, struct err *e);
