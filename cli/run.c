@@ -360,7 +360,7 @@ static int start_session(struct run *r, int listener, struct err *e)
 				       .listener = listener };
 	struct session_opts opts = { .arena = r->arena,
 				     .block = arena_take(r->arena),
-				     .decide = r->compiled->decide,
+				     .compiled = r->compiled,
 				     .poll_first = must_poll(),
 				     .on_end = session_over,
 				     .ctx = r };

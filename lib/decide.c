@@ -208,6 +208,7 @@ const char *decide_why(const struct decide *d, struct verdict v)
 		[WHY_ENOSYS_TAIL] = "newer than the profile",
 		[WHY_BAD_ARCH] = "bad architecture",
 		[WHY_UNKNOWN] = "profile",
+		[WHY_LIVE] = "live",
 	};
 
 	if (v.why < WHY_FIRST)

@@ -94,18 +94,45 @@ void arena_give(struct block *b)
 	atomic_store(&b->state, BLOCK_FREE);
 }
 
+void block_change_begin(struct block *b)
+{
+	atomic_fetch_or(&b->changes, 1);
+}
+
+void block_change_end(struct block *b)
+{
+	atomic_store(&b->changes, (atomic_load(&b->changes) | 1) + 1);
+}
+
 static long futex(_Atomic uint32_t *word, int op, uint32_t value)
 {
 	return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
 }
 
-void arena_wake(struct arena *a)
+static void wake(struct arena *a)
 {
-	atomic_thread_fence(memory_order_seq_cst); /* the record before the look at `work` */
 	if (atomic_load_explicit(&a->work, memory_order_relaxed))
 		return;
 	if (!atomic_exchange(&a->work, 1))
 		futex(&a->work, FUTEX_WAKE, 1);
+}
+
+void arena_wake(struct arena *a)
+{
+	atomic_thread_fence(memory_order_seq_cst); /* what was done before the look at `work` */
+	wake(a);
+}
+
+void arena_mark(struct arena *a, const struct block *b)
+{
+	size_t index = (size_t)(b - a->blocks);
+	_Atomic uint64_t *word = &a->dirty[index / 64];
+	uint64_t bit = 1ULL << index % 64;
+
+	atomic_thread_fence(memory_order_seq_cst); /* the record before the looks at both */
+	if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
+		atomic_fetch_or(word, bit);
+	wake(a);
 }
 
 void arena_sleep(struct arena *a, bool (*look)(void *ctx), void *ctx)

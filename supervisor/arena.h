@@ -23,15 +23,37 @@
 #define ARENA_POLICIES 64
 #define ARENA_FDS      32
 #define ARENA_TEXT     256
+#define ARENA_REQUESTS 16
+#define ARENA_REPLY    (32UL * 1024)
+
+#define BLOCK_OVERRIDES 32
+
+/* warderd's processes. */
+enum proc { PROC_KEEPER, PROC_WORKER, PROC_SCRIBE, PROC_STAND_IN, PROC_COURIER, PROC_COUNT };
+
+enum wiring { WIRING_HOOK, WIRING_NATIVE }; /* whose filter is installed: ours, the runtime's */
+
+/* A live decision about one call of one session, over its policy's. */
+struct override {
+	_Atomic uint64_t call;  /* audit architecture << 32 | number */
+	_Atomic uint32_t value; /* 0: unused; else OVERRIDE_USED | errno (0: let through) */
+};
+#define OVERRIDE_USED (1U << 31)
 
 enum block_state { BLOCK_FREE, BLOCK_LIVE, BLOCK_ENDED };
 
 struct block {
 	_Atomic uint32_t state;
-	int32_t listener; /* in the shared table; -1: closed */
-	uint32_t policy;  /* index in the arena's policies */
-	int32_t init;     /* host pid of the container's init */
-	_Atomic uint32_t mode;
+	int32_t listener;          /* in the shared table; -1: closed */
+	_Atomic uint32_t policy;   /* decides: its index in the arena's policies */
+	uint32_t gate;             /* the policy whose filter is installed (WIRING_HOOK) */
+	uint32_t wiring;           /* enum wiring */
+	_Atomic uint64_t policies; /* bit mask: those that this block still needs, see below */
+	int32_t init;              /* host pid of the container's init */
+	_Atomic uint32_t mode;     /* whoever stores it changes the very next call's answer */
+	_Atomic uint32_t changes;  /* of policy and overrides; odd: one is under way */
+	_Atomic uint32_t seen;     /* the value of `changes` that the session goes by */
+	struct override overrides[BLOCK_OVERRIDES];
 	_Atomic uint32_t starting; /* the init has not exec'd yet */
 	uint32_t has_start_root;
 	uint64_t after_ns;     /* the policy's fallback: a call that waits longer is not served */
@@ -44,6 +66,13 @@ struct block {
 	struct lane lane;
 } __attribute__((aligned(4096)));
 
+/* Changing a block's policy or overrides: one writer at a time (the worker). In between begin and
+ * end the session goes by what it had. From end on its next call is decided anew. A policy's bit
+ * in `policies` is set by the writer after `policy` and cleared by the reader when `seen` says that
+ * no further record will rest on it and all before are read. */
+void block_change_begin(struct block *b);
+void block_change_end(struct block *b);
+
 struct policy_text {
 	_Atomic uint32_t used;
 	uint32_t generation; /* counts the texts that were here */
@@ -52,6 +81,27 @@ struct policy_text {
 	uint64_t caps;
 	uint64_t len;
 	char text[JSON_MAX_SIZE] __attribute__((aligned(4096)));
+};
+
+/* What the API asks of the worker: control.h says who owns it when. */
+struct request {
+	_Atomic uint32_t state; /* enum request_state */
+	uint32_t verb;          /* enum request_verb */
+	uint64_t session;       /* block.number; 0: all */
+	uint32_t flags, arch;
+	int32_t nr, errnum;
+	int32_t result; /* 0 or -errno */
+	uint32_t mode;
+	uint64_t asked_ns; /* CLOCK_MONOTONIC */
+	char text[ARENA_TEXT];
+	char message[768];       /* why not */
+	char reply[ARENA_REPLY]; /* the verb's own answer, a text */
+};
+
+/* Counters of the sessions that have ended: two halves, `number` the last session in it. */
+struct totals {
+	uint64_t number, sessions;
+	uint64_t word[LANE_N_WORDS];
 };
 
 struct arena_head { /* what it is, in every version the same; see state.h */
@@ -69,6 +119,13 @@ struct arena {
 	_Atomic uint64_t handovers; /* ever taken */
 	_Atomic uint32_t readers;   /* counts the journals: a new one knows no identities */
 	_Atomic uint64_t lost;      /* event lines that could not be written */
+	_Atomic uint64_t dirty[ARENA_SESSIONS / 64]; /* a bit a block: the journal should look */
+	_Atomic int32_t pids[PROC_COUNT];            /* 0: does not run */
+	_Atomic uint64_t totals_current;             /* its lowest bit: which half is true */
+	struct totals totals[2];
+	_Atomic uint32_t asked;    /* futex: counts requests; the worker waits for a change */
+	_Atomic uint32_t answered; /* futex: counts answers */
+	struct request requests[ARENA_REQUESTS];
 	int32_t n_fds; /* the keeper's own descriptors: a new worker leaves them alone */
 	int32_t fds[ARENA_FDS];
 	struct policy_text policies[ARENA_POLICIES];
@@ -91,6 +148,8 @@ void arena_give(struct block *b);
 
 /* To whoever waits in arena_sleep(): there is work. Cheap when it is awake. */
 void arena_wake(struct arena *a);
+/* The same, and that it is in this block. Cheap when that is known. */
+void arena_mark(struct arena *a, const struct block *b);
 /* Sets work to 0, calls look() once more, and sleeps until arena_wake() unless that found
  * something. */
 void arena_sleep(struct arena *a, bool (*look)(void *ctx), void *ctx);

@@ -232,13 +232,27 @@ static const char *arch_word(const struct seccomp_data *d, char *buf, size_t siz
 	return buf;
 }
 
-static void put_call(struct journal *j, const struct source *src, const struct record_call *r)
+/* The policy that a record rests on: a session's may be replaced while it lives. */
+static void use_policy(struct journal *j, struct source *src, uint32_t index)
+{
+	struct err e;
+
+	if (src->compiled && src->compiled->index == index)
+		return;
+	policies_put(j->opts.policies, src->compiled);
+	src->compiled = NULL;
+	if (policies_at(j->opts.policies, index, &src->compiled, &e))
+		trouble(j, e.msg);
+}
+
+static void put_call(struct journal *j, struct source *src, const struct record_call *r)
 {
 	const struct identity *id = src->idents[r->ident % SESSION_IDENTS];
 	enum arch a = names_arch_of_call(r->data.arch, r->data.nr);
 	char arch[24];
 	struct event ev;
 
+	use_policy(j, src, r->verdict.policy);
 	event_of_source(src, &ev, EVENT_CALL);
 	ev.time_ns -= clock_ns(CLOCK_MONOTONIC) - r->time_ns;
 	ev.seq = r->seq;
@@ -292,10 +306,22 @@ static void say_dropped(struct journal *j, struct source *src, uint64_t dropped)
 	put_event(j, &ev);
 }
 
+/* All records up to a look at `seen` are read: if the session goes by its latest policy, it needs
+ * no other (but its filter's). A change since then makes the exchange fail. */
+static void forget_policies(struct block *b, uint32_t changes)
+{
+	uint64_t had = atomic_load(&b->policies);
+	uint64_t keep = 1ULL << b->gate | 1ULL << atomic_load(&b->policy);
+
+	if (atomic_load(&b->changes) == changes && (had & ~keep))
+		atomic_compare_exchange_strong(&b->policies, &had, had & keep);
+}
+
 /* Reads what is there now; returns whether there was anything. */
 static bool drain(struct journal *j, struct source *src)
 {
 	const struct lane *l = &src->block->lane;
+	uint32_t changes = atomic_load(&src->block->seen); /* before the look at the records */
 	uint64_t words[LANE_N_WORDS], start = src->cursor;
 	const struct record *r;
 	bool broken = false;
@@ -313,6 +339,7 @@ static bool drain(struct journal *j, struct source *src)
 	if (broken)
 		trouble(j, "a session's ring was damaged and has been emptied");
 	say_dropped(j, src, words[LANE_dropped]);
+	forget_policies(src->block, changes);
 	return src->cursor != start;
 }
 
@@ -320,15 +347,13 @@ static bool drain(struct journal *j, struct source *src)
 static struct source *meet(struct journal *j, struct block *b)
 {
 	struct source *src = calloc(1, sizeof *src);
-	struct err e;
 
 	if (!src) {
 		trouble(j, "out of memory: a session's events wait");
 		return NULL;
 	}
 	src->block = b;
-	if (policies_at(j->opts.policies, b->policy, &src->compiled, &e))
-		trouble(j, e.msg);
+	use_policy(j, src, atomic_load(&b->policy));
 	src->cursor = atomic_load(&b->lane.tail);
 	if (!b->announced)
 		put_session_event(j, src, EVENT_SESSION_START);

@@ -168,8 +168,8 @@ static int choose_native(struct handover *h, const struct oci_process_state *ps,
 	return r;
 }
 
-static int start_session(struct handover *h, const struct oci_process_state *ps, int *listener,
-			 struct err *e)
+static int start_session(struct handover *h, const struct oci_process_state *ps, bool asked,
+			 int *listener, struct err *e)
 {
 	struct json_object *notes = ps->state.annotations;
 	const struct newcomer n = {
@@ -178,6 +178,7 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 			   .pod = first_annotation(notes, pod_keys),
 			   .namespace = first_annotation(notes, namespace_keys),
 			   .policy = h->compiled->index,
+			   .wiring = asked ? WIRING_HOOK : WIRING_NATIVE,
 			   .mode = h->mode,
 			   .init = ps->pid,
 			   .starting = true,
@@ -207,7 +208,7 @@ static int take_listener(struct handover *h, struct wire_msg *msg, bool asked, s
 	if (!r && !asked)
 		r = choose_native(h, &ps, e);
 	if (!r)
-		r = start_session(h, &ps, &msg->fds[ps.seccomp_fd_index], e);
+		r = start_session(h, &ps, asked, &msg->fds[ps.seccomp_fd_index], e);
 	if (!r)
 		log_say("%s: policy %s, mode %s, init %d%s", h->who, h->policy, mode_word(h->mode),
 			(int)ps.pid, asked ? "" : " (native)");

@@ -114,7 +114,7 @@ static bool in_use(const struct policies *p, uint32_t index)
 
 	for (uint32_t i = 0; i < high; i++)
 		if (atomic_load(&p->arena->blocks[i].state) != BLOCK_FREE &&
-		    p->arena->blocks[i].policy == index)
+		    (atomic_load(&p->arena->blocks[i].policies) & 1ULL << index))
 			return true;
 	return false;
 }

@@ -39,9 +39,15 @@ struct session {
 	int listener;
 	struct block *block;
 	struct arena *arena;
-	const struct decide *decide;
+	const struct compiled *compiled;
+	_Atomic(const struct compiled *) next; /* set, not taken yet */
+	uint32_t changes; /* of the block, as far as this thread goes by them */
+	int n_overrides;
+	struct live {
+		uint64_t call;
+		uint32_t value;
+	} overrides[BLOCK_OVERRIDES];
 	bool poll_first, stand_in;
-	enum fallback fallback;
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
 	uint32_t reader;               /* the journal that knows `idents` */
@@ -297,8 +303,8 @@ static bool is_blocked(const struct slot *slot)
 {
 	if (!slot->notif.pid)
 		return true;
-	return slot->mode == MODE_ENFORCE && !(slot->flags & RECORD_STARTING) &&
-	       !lets_through(slot->verdict);
+	return (slot->mode == MODE_ENFORCE || slot->verdict.why == WHY_LIVE) &&
+	       !(slot->flags & RECORD_STARTING) && !lets_through(slot->verdict);
 }
 
 /* What the slot says, done. The single reply point. */
@@ -361,14 +367,104 @@ static void note_exec(struct session *s, pid_t tid)
 	}
 }
 
+/* Takes what has been changed since: policy and live decisions. While a change is under way, or if
+ * one begins meanwhile, all stays as it was. */
+static void catch_up(struct session *s)
+{
+	struct block *b = s->block;
+	uint32_t changes = atomic_load(&b->changes);
+	const struct compiled *next;
+	struct live live[BLOCK_OVERRIDES];
+	int n = 0;
+
+	if (changes & 1)
+		return;
+	for (int i = 0; i < BLOCK_OVERRIDES; i++) {
+		live[n].call = atomic_load(&b->overrides[i].call);
+		live[n].value = atomic_load(&b->overrides[i].value);
+		n += (live[n].value & OVERRIDE_USED) != 0;
+	}
+	if (atomic_load(&b->changes) != changes)
+		return;
+	memcpy(s->overrides, live, sizeof live);
+	s->n_overrides = n;
+	next = atomic_exchange(&s->next, NULL);
+	if (next)
+		s->compiled = next;
+	s->changes = changes;
+	atomic_store(&b->seen, changes);
+}
+
+const struct compiled *session_set_policy(struct session *s, const struct compiled *c)
+{
+	const struct compiled *unused = atomic_exchange(&s->next, c);
+
+	atomic_store(&s->block->policy, c->index);
+	atomic_fetch_or(&s->block->policies, 1ULL << c->index);
+	return unused;
+}
+
+static struct override *find_override(struct block *b, uint64_t call)
+{
+	for (int i = 0; i < BLOCK_OVERRIDES; i++)
+		if (atomic_load(&b->overrides[i].value) &&
+		    atomic_load(&b->overrides[i].call) == call)
+			return &b->overrides[i];
+	return NULL;
+}
+
+int session_override(struct block *b, uint32_t audit_arch, int nr, uint16_t errnum)
+{
+	uint64_t call = call_key(audit_arch, nr);
+	struct override *o = find_override(b, call);
+
+	for (int i = 0; !o && i < BLOCK_OVERRIDES; i++)
+		if (!atomic_load(&b->overrides[i].value))
+			o = &b->overrides[i];
+	if (!o)
+		return -ENOSPC;
+	atomic_store(&o->call, call);
+	atomic_store(&o->value, OVERRIDE_USED | errnum);
+	return 0;
+}
+
+int session_lift(struct block *b, uint32_t audit_arch, int nr)
+{
+	struct override *o = find_override(b, call_key(audit_arch, nr));
+
+	if (!o)
+		return -ENOENT;
+	atomic_store(&o->value, 0);
+	return 0;
+}
+
+/* Policy, and over it what was decided live. A call that is let through so makes an event. */
+static struct verdict decide_live(const struct session *s, const struct seccomp_data *call)
+{
+	uint64_t key = call_key(call->arch, call->nr);
+	struct verdict v = { .act = ACT_LOG, .why = WHY_LIVE };
+
+	for (int i = 0; i < s->n_overrides; i++) {
+		if (s->overrides[i].call != key)
+			continue;
+		v.errnum = (uint16_t)s->overrides[i].value;
+		if (v.errnum)
+			v.act = ACT_ERRNO;
+		return v;
+	}
+	return decide(s->compiled->decide, call);
+}
+
 /* The policy's word for the time without a worker; without one the decision stands as it is. */
 static void fall_back(const struct session *s, struct slot *slot)
 {
+	enum fallback fallback = (enum fallback)s->compiled->policy->fallback;
+
 	if (slot->verdict.act == ACT_ALLOW || (slot->flags & RECORD_STARTING))
 		return;
-	if (s->fallback == FALLBACK_ALLOW)
+	if (fallback == FALLBACK_ALLOW)
 		slot->mode = MODE_AUDIT;
-	if (s->fallback != FALLBACK_DENY)
+	if (fallback != FALLBACK_DENY)
 		return;
 	slot->mode = MODE_ENFORCE;
 	if (slot->verdict.act != ACT_ERRNO)
@@ -381,6 +477,8 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 {
 	const struct seccomp_notif *n = &slot->notif;
 
+	if (atomic_load_explicit(&s->block->changes, memory_order_acquire) != s->changes)
+		catch_up(s);
 	slot->seq = lane_word(next, LANE_seq) + 1;
 	slot->flags = 0;
 	slot->mode = (uint8_t)atomic_load_explicit(&s->block->mode, memory_order_relaxed);
@@ -390,7 +488,8 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 	else if (runtime_call(s, n))
 		slot->flags = RECORD_STARTING;
 	else
-		slot->verdict = decide(s->decide, &n->data);
+		slot->verdict = decide_live(s, &n->data);
+	slot->verdict.policy = (uint16_t)s->compiled->index;
 	if (s->stand_in)
 		fall_back(s, slot);
 	if (is_event(slot)) {
@@ -421,7 +520,7 @@ static void commit_call(struct session *s, struct slot *slot, struct commit *nex
 	lane_commit(&s->block->lane);
 	FAILPOINT("slot.committed");
 	if (event)
-		arena_wake(s->arena);
+		arena_mark(s->arena, s->block);
 	if (is_exec(s, &slot->notif.data)) /* who calls next may be another program */
 		memset(s->idents, 0, sizeof s->idents);
 	clear_slot(slot);
@@ -557,7 +656,10 @@ void session_fill(struct block *b, const struct session_start *s)
 	copy_text(b->name, s->name);
 	copy_text(b->pod, s->pod);
 	copy_text(b->namespace, s->namespace);
-	b->policy = s->policy;
+	atomic_store(&b->policy, s->policy);
+	b->gate = s->policy;
+	b->wiring = (uint32_t)s->wiring;
+	atomic_store(&b->policies, 1ULL << s->policy);
 	b->init = s->init;
 	b->listener = s->listener;
 	b->after_ns = s->after_ns;
@@ -591,10 +693,10 @@ int session_new(const struct session_opts *o, struct session **out, struct err *
 	s->arena = o->arena;
 	s->block = o->block;
 	s->listener = o->block->listener;
-	s->decide = o->decide;
+	s->compiled = o->compiled;
+	s->changes = ~0U; /* the first call looks at them all */
 	s->poll_first = o->poll_first;
 	s->stand_in = o->stand_in;
-	s->fallback = o->fallback;
 	s->on_end = o->on_end;
 	s->ctx = o->ctx;
 	init_exec_keys(s);
@@ -628,7 +730,7 @@ void session_free(struct session *s, bool keep)
 		s->block->listener = -1; /* before the number can be another's */
 		close(s->listener);
 		atomic_store(&s->block->state, BLOCK_ENDED);
-		arena_wake(s->arena);
+		arena_mark(s->arena, s->block);
 	}
 	free(s);
 }

@@ -18,6 +18,7 @@
 #include <sys/types.h>
 
 #include "arena.h"
+#include "policies.h"
 #include "warder/decide.h"
 #include "warder/err.h"
 #include "warder/event.h"
@@ -60,14 +61,13 @@ struct session;
 
 struct session_opts {
 	struct arena *arena;
-	struct block *block;         /* filled, its listener open; the caller's */
-	const struct decide *decide; /* must live as long as the session */
+	struct block *block;             /* filled, its listener open; the caller's */
+	const struct compiled *compiled; /* of block->policy; must live as long as the session */
 	bool poll_first; /* this kernel's RECV does not return when all tasks have gone */
 	bool no_sync;    /* leave SYNC_WAKE_UP off */
 	/* For a worker in a pause: reads nothing of callers but what starting and kills need, and
 	 * answers as the policy's "fallback" says. */
 	bool stand_in;
-	enum fallback fallback;
 	/* From the session's thread, as its last act (the listener is closed); may be NULL. */
 	void (*on_end)(void *ctx);
 	void *ctx;
@@ -79,6 +79,7 @@ struct session_start {
 	const char *id; /* the rest of the texts may be NULL */
 	const char *name, *pod, *namespace;
 	uint32_t policy; /* index in the arena */
+	enum wiring wiring;
 	enum mode mode;
 	pid_t init;
 	bool starting;
@@ -91,6 +92,15 @@ int session_new(const struct session_opts *o, struct session **out, struct err *
 /* Ends the thread if it runs, waits for it, frees. keep: the listener stays open and the block
  * LIVE, for the next worker; otherwise the listener is closed and the block ENDED. */
 void session_free(struct session *s, bool keep);
+/* From its next call on the session decides by c, which must live as long as the session or until
+ * the next one is seen (block->seen == block->changes). Returns the one that was set before and
+ * never taken: nobody uses it any more; NULL: none. Inside block_change_begin() and _end(). */
+const struct compiled *session_set_policy(struct session *s, const struct compiled *c);
+/* A live decision about one call, over the policy's; it holds in every mode, and its events say
+ * "live". errnum 0: let through. -ENOSPC: BLOCK_OVERRIDES are in use. Inside a change, too. */
+int session_override(struct block *b, uint32_t audit_arch, int nr, uint16_t errnum);
+/* Lifts it; -ENOENT: there is none. */
+int session_lift(struct block *b, uint32_t audit_arch, int nr);
 bool session_ended(const struct session *s);
 struct block *session_block(struct session *s);
 

@@ -24,10 +24,35 @@ static const uint64_t layout[] = {
 	FIELD(arena, handovers),
 	FIELD(arena, readers),
 	FIELD(arena, lost),
+	FIELD(arena, dirty),
+	FIELD(arena, pids),
+	FIELD(arena, totals_current),
+	FIELD(arena, totals),
+	FIELD(arena, asked),
+	FIELD(arena, answered),
+	FIELD(arena, requests),
 	FIELD(arena, n_fds),
 	FIELD(arena, fds),
 	FIELD(arena, policies),
 	FIELD(arena, blocks),
+	sizeof(struct totals),
+	FIELD(totals, number),
+	FIELD(totals, sessions),
+	FIELD(totals, word),
+	sizeof(struct request),
+	FIELD(request, state),
+	FIELD(request, verb),
+	FIELD(request, session),
+	FIELD(request, flags),
+	FIELD(request, arch),
+	FIELD(request, nr),
+	FIELD(request, errnum),
+	FIELD(request, result),
+	FIELD(request, mode),
+	FIELD(request, asked_ns),
+	FIELD(request, text),
+	FIELD(request, message),
+	FIELD(request, reply),
 	sizeof(struct policy_text),
 	FIELD(policy_text, used),
 	FIELD(policy_text, generation),
@@ -41,8 +66,16 @@ static const uint64_t layout[] = {
 	FIELD(block, state),
 	FIELD(block, listener),
 	FIELD(block, policy),
+	FIELD(block, gate),
+	FIELD(block, wiring),
+	FIELD(block, policies),
 	FIELD(block, init),
 	FIELD(block, mode),
+	FIELD(block, changes),
+	FIELD(block, seen),
+	FIELD(block, overrides),
+	FIELD(override, call),
+	FIELD(override, value),
 	FIELD(block, starting),
 	FIELD(block, has_start_root),
 	FIELD(block, after_ns),
@@ -96,8 +129,15 @@ static const uint64_t layout[] = {
 	sizeof(struct identity),
 	offsetof(struct identity, exe),
 	sizeof(struct verdict),
+	FIELD(verdict, act),
+	FIELD(verdict, errnum),
+	FIELD(verdict, why),
+	FIELD(verdict, policy),
 	ARENA_SESSIONS,
 	ARENA_POLICIES,
+	ARENA_REQUESTS,
+	BLOCK_OVERRIDES,
+	PROC_COUNT,
 	SESSION_IDENTS,
 	LANE_RING,
 	LANE_N_WORDS,
@@ -183,6 +223,11 @@ static bool is_slot(const struct slot *s)
 	       s->mode < MODE_COUNT && s->ident < SESSION_IDENTS && s->verdict.act < ACT_COUNT;
 }
 
+static bool is_policy(const struct arena *a, uint32_t index)
+{
+	return index < ARENA_POLICIES && atomic_load(&a->policies[index].used);
+}
+
 int state_check_block(const struct arena *a, uint32_t index, struct err *e)
 {
 	const struct block *b = &a->blocks[index];
@@ -191,11 +236,11 @@ int state_check_block(const struct arena *a, uint32_t index, struct err *e)
 
 	if (state == BLOCK_FREE)
 		return 0;
-	used = b->policy < ARENA_POLICIES && atomic_load(&a->policies[b->policy].used);
-	if (state > BLOCK_ENDED || !used || atomic_load(&b->mode) >= MODE_COUNT ||
-	    !is_text(b->id, sizeof b->id) || !is_text(b->name, sizeof b->name) ||
-	    !is_text(b->pod, sizeof b->pod) || !is_text(b->namespace, sizeof b->namespace) ||
-	    !is_slot(&b->lane.slot))
+	used = is_policy(a, atomic_load(&b->policy)) && is_policy(a, b->gate);
+	if (state > BLOCK_ENDED || !used || b->wiring > WIRING_NATIVE ||
+	    atomic_load(&b->mode) >= MODE_COUNT || !is_text(b->id, sizeof b->id) ||
+	    !is_text(b->name, sizeof b->name) || !is_text(b->pod, sizeof b->pod) ||
+	    !is_text(b->namespace, sizeof b->namespace) || !is_slot(&b->lane.slot))
 		return err_set(e, EINVAL, "the state of session %u is damaged", index);
 	return 0;
 }

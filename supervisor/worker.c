@@ -37,10 +37,9 @@ static int serve_block(struct worker *w, struct block *b, const struct compiled 
 	struct session_opts o = {
 		.arena = w->arena,
 		.block = b,
-		.decide = c->decide,
+		.compiled = c,
 		.poll_first = w->poll_first,
 		.stand_in = w->stand_in,
-		.fallback = (enum fallback)c->policy->fallback,
 		.on_end = on_session_end,
 		.ctx = m,
 	};
@@ -71,7 +70,7 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 		session_fill(b, &n->start);
 		b->number = atomic_fetch_add(&w->arena->handovers, 1) + 1;
 		arena_publish(b);
-		arena_wake(w->arena);
+		arena_mark(w->arena, b);
 		r = serve_block(w, b, n->compiled, e);
 		if (r)
 			atomic_store(&b->state, BLOCK_ENDED);
@@ -154,6 +153,14 @@ static void give_up(struct block *b, const struct err *why)
 	atomic_store(&b->state, BLOCK_ENDED);
 }
 
+/* Ends what a killed worker may have been changing. */
+static void settle(struct block *b)
+{
+	atomic_fetch_or(&b->policies, 1ULL << atomic_load(&b->policy));
+	if (atomic_load(&b->changes) & 1)
+		block_change_end(b);
+}
+
 /* The sessions of the worker before this one. */
 static void take_over(struct worker *w)
 {
@@ -167,6 +174,7 @@ static void take_over(struct worker *w)
 
 		if (atomic_load(&b->state) != BLOCK_LIVE)
 			continue;
+		settle(b);
 		if (policies_at(w->policies, b->policy, &c, &e) || serve_block(w, b, c, &e))
 			give_up(b, &e);
 		else

@@ -17,7 +17,7 @@
 #include "warder/profile.h"
 
 /* Why: an index into decide's list of reasons. */
-enum { WHY_DEFAULT = 0, WHY_ENOSYS_TAIL = 1, WHY_BAD_ARCH = 2, WHY_UNKNOWN = 3, WHY_FIRST = 4 };
+enum { WHY_DEFAULT, WHY_ENOSYS_TAIL, WHY_BAD_ARCH, WHY_UNKNOWN, WHY_LIVE, WHY_FIRST };
 
 struct verdict {
 	uint8_t act; /* enum act */
@@ -25,7 +25,7 @@ struct verdict {
 	uint16_t errnum; /* ACT_ERRNO: 1..4095 (0 is possible: "succeed with 0"); ACT_TRACE: the
 			    message */
 	uint16_t why;
-	uint16_t pad2;
+	uint16_t policy; /* whose decision; 0 here, the session sets it */
 };
 
 struct decide; /* immutable, shared by all sessions of one policy; reference-counted by its owner */
@@ -40,10 +40,10 @@ struct verdict decide(const struct decide *d, const struct seccomp_data *call);
 /* Does the verdict for (arch, nr) depend on the arguments? */
 bool decide_needs_args(const struct decide *d, enum arch a, int nr);
 
-/* "default", "newer than the profile", "bad architecture", "syscalls[3]", "warder.rules[0]"; never
- * NULL. The attribution is by the first clause in the document that matches the call and has the
- * verdict's effect (libseccomp keeps no such record); where the verdict does not depend on
- * arguments, by the first such clause without conditions. "profile" where no clause fits, as when
- * libseccomp merged some. */
+/* "default", "newer than the profile", "bad architecture", "live", "syscalls[3]",
+ * "warder.rules[0]"; never NULL. The attribution is by the first clause in the document that
+ * matches the call and has the verdict's effect (libseccomp keeps no such record); where the
+ * verdict does not depend on arguments, by the first such clause without conditions. "profile"
+ * where no clause fits, as when libseccomp merged some. */
 const char *decide_why(const struct decide *d, struct verdict v);
 const char *decide_message(const struct decide *d, struct verdict v); /* of the rule; NULL: none */

@@ -256,7 +256,7 @@ static struct session *serve_block(struct rig *r, struct block *b)
 {
 	struct session_opts o = { .arena = r->arena,
 				  .block = b,
-				  .decide = r->compiled->decide,
+				  .compiled = r->compiled,
 				  .on_end = on_end,
 				  .ctx = r };
 	struct session *s;
@@ -282,7 +282,7 @@ static struct session *serve(struct rig *r, const struct actor *a, enum mode mod
 	assert_non_null(b);
 	session_fill(b, &start);
 	arena_publish(b);
-	arena_wake(r->arena);
+	arena_mark(r->arena, b);
 	return serve_block(r, b);
 }
 

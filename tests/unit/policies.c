@@ -136,7 +136,7 @@ static void test_full(void **state)
 	name_of(ARENA_POLICIES, &key, name);
 	assert_int_equal(add(r->p, &key, allow, &c[ARENA_POLICIES]), -ENOSPC);
 	policies_put(r->p, c[5]);
-	b->policy = c[5]->index; /* a session that has ended is still being read */
+	b->policies = 1ULL << c[5]->index; /* a session that has ended is still being read */
 	atomic_store(&b->state, BLOCK_ENDED);
 	assert_int_equal(add(r->p, &key, allow, &c[ARENA_POLICIES]), -ENOSPC);
 	arena_give(b);

@@ -53,6 +53,7 @@ static struct block *fill(struct rig *r)
 	t->len = 2;
 	t->used = 1;
 	b->policy = 3;
+	b->gate = 3;
 	b->listener = -1;
 	strcpy(b->id, "abc");
 	arena_publish(b);
