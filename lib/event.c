@@ -11,9 +11,10 @@
 #include "warder/json.h"
 #include "warder/own.h"
 
-#define ANY (-1)
+#define ANY   (-1)
+#define CALLS (-2) /* calls, one by one or suppressed */
 
-enum kind { TIME, TYPE, DONE, U64, COUNT, INT, ID, TEXT, LATE, UNKNOWN, ARGS, PARENTS };
+enum kind { TIME, TYPE, DONE, U64, COUNT, LINES, INT, ID, TEXT, LATE, UNKNOWN, ARGS, PARENTS };
 
 /* Key, kind, member; the type of event that prints it. */
 #define EVENT_ROWS(X)                                  \
@@ -26,16 +27,16 @@ enum kind { TIME, TYPE, DONE, U64, COUNT, INT, ID, TEXT, LATE, UNKNOWN, ARGS, PA
 	X("namespace", TEXT, namespace, ANY)           \
 	X("policy", TEXT, policy, ANY)                 \
 	X("mode", TEXT, mode, ANY)                     \
-	X("syscall", TEXT, syscall, EVENT_CALL)        \
-	X("nr", INT, nr, EVENT_CALL)                   \
-	X("arch", TEXT, arch, EVENT_CALL)              \
+	X("syscall", TEXT, syscall, CALLS)             \
+	X("nr", INT, nr, CALLS)                        \
+	X("arch", TEXT, arch, CALLS)                   \
 	X("args", ARGS, args, EVENT_CALL)              \
-	X("verdict", TEXT, verdict, EVENT_CALL)        \
-	X("asked", TEXT, asked, EVENT_CALL)            \
-	X("done", DONE, done, EVENT_CALL)              \
-	X("errno", TEXT, error, EVENT_CALL)            \
-	X("rule", TEXT, rule, EVENT_CALL)              \
-	X("message", TEXT, message, EVENT_CALL)        \
+	X("verdict", TEXT, verdict, CALLS)             \
+	X("asked", TEXT, asked, CALLS)                 \
+	X("done", DONE, done, CALLS)                   \
+	X("errno", TEXT, error, CALLS)                 \
+	X("rule", TEXT, rule, CALLS)                   \
+	X("message", TEXT, message, CALLS)             \
 	X("pid", ID, pid, ANY)                         \
 	X("tid", ID, tid, EVENT_CALL)                  \
 	X("ns_pid", ID, ns_pid, EVENT_CALL)            \
@@ -50,13 +51,14 @@ enum kind { TIME, TYPE, DONE, U64, COUNT, INT, ID, TEXT, LATE, UNKNOWN, ARGS, PA
 	X("outcome", UNKNOWN, unknown, EVENT_CALL)     \
 	X("latency_ns", U64, latency_ns, EVENT_CALL)   \
 	EVENT_COUNTERS(COUNTER)                        \
+	X("lines", LINES, lines, EVENT_LOST)           \
 	X("count", COUNT, count, ANY)
 
 static const struct row {
 	const char *key;
 	enum kind kind;
 	size_t offset;
-	int only; /* enum event_type; ANY */
+	int only; /* enum event_type; ANY; CALLS */
 } rows[] = {
 #define X(key, kind, member, only) { key, kind, offsetof(struct event, member), only },
 #define COUNTER(counter)           X(#counter, U64, counter, EVENT_SESSION_END)
@@ -71,9 +73,28 @@ const char *const event_fields[] = {
 		NULL
 };
 
-static const char *const types[EVENT_TYPES] = { "call", "session_start", "session_end", "lost" };
+static const char *const types[EVENT_TYPES] = { "call", "session_start", "session_end", "lost",
+						"suppressed" };
 static const char *const dones[DONE_COUNT] = { "none", "continue", "errno", "kill_process",
 					       "gone" };
+
+const char *event_type_word(uint8_t type)
+{
+	return type < EVENT_TYPES ? types[type] : "?";
+}
+
+int event_type_of(const char *word)
+{
+	for (int i = 0; i < EVENT_TYPES; i++)
+		if (!strcmp(types[i], word))
+			return i;
+	return -1;
+}
+
+uint64_t event_calls(const struct event *ev)
+{
+	return ev->type == EVENT_SESSION_START || ev->type == EVENT_SESSION_END ? 0 : ev->count;
+}
 
 struct out {
 	char *at, *end;
@@ -208,7 +229,8 @@ static const char *as_text(const struct event *ev, const struct row *r)
 
 static bool is_printed(const struct event *ev, const struct row *r)
 {
-	if (r->only != ANY && ev->type != r->only)
+	if (r->only == CALLS ? ev->type != EVENT_CALL && ev->type != EVENT_SUPPRESSED
+			     : r->only != ANY && ev->type != r->only)
 		return false;
 	switch (r->kind) {
 	case TEXT:
@@ -216,9 +238,12 @@ static bool is_printed(const struct event *ev, const struct row *r)
 	case ID:
 		return as_int(ev, r) != 0;
 	case INT:
-		return as_int(ev, r) != -1 || r->offset == offsetof(struct event, nr);
+		return as_int(ev, r) != -1 ||
+		       (r->offset == offsetof(struct event, nr) && ev->type == EVENT_CALL);
 	case COUNT:
-		return as_u64(ev, r) > 1 || (as_u64(ev, r) && ev->type == EVENT_LOST);
+		return as_u64(ev, r) > 1 || ev->type == EVENT_LOST || ev->type == EVENT_SUPPRESSED;
+	case LINES:
+		return as_u64(ev, r) != 0;
 	case LATE:
 	case UNKNOWN:
 		return *(const bool *)member(ev, r);
@@ -260,13 +285,14 @@ static void put_value(struct out *o, const struct event *ev, const struct row *r
 		put_time(o, as_u64(ev, r));
 		break;
 	case TYPE:
-		put_string(o, ev->type < EVENT_TYPES ? types[ev->type] : "?");
+		put_string(o, event_type_word(ev->type));
 		break;
 	case DONE:
 		put_string(o, ev->done < DONE_COUNT ? dones[ev->done] : "?");
 		break;
 	case U64:
 	case COUNT:
+	case LINES:
 		put_number(o, as_u64(ev, r), 10, 1);
 		break;
 	case INT:
@@ -445,6 +471,7 @@ static int get_value(const struct json_at *at, const struct row *r, struct in *i
 		return get_word(at, dones, DONE_COUNT, to, e);
 	case U64:
 	case COUNT:
+	case LINES:
 		return json_u64(at, to, e);
 	case INT:
 	case ID:

@@ -18,8 +18,17 @@
 #define EVENT_PARENTS  16    /* entries of the ppid chain */
 #define EVENT_LINE_MAX 10240 /* every text at its longest fits */
 
-enum event_type { EVENT_CALL, EVENT_SESSION_START, EVENT_SESSION_END, EVENT_LOST, EVENT_TYPES };
-/* "call", "session_start", "session_end", "lost" */
+enum event_type {
+	EVENT_CALL,
+	EVENT_SESSION_START,
+	EVENT_SESSION_END,
+	EVENT_LOST,
+	EVENT_SUPPRESSED, /* calls of one kind, over the session's budget of lines */
+	EVENT_TYPES
+};
+/* "call", "session_start", "session_end", "lost", "suppressed" */
+const char *event_type_word(uint8_t type);
+int event_type_of(const char *word); /* enum event_type; -1: none */
 
 /* What Warder did, as it really happened. */
 enum done { DONE_NONE, DONE_CONTINUE, DONE_ERRNO, DONE_KILL_PROCESS, DONE_GONE, DONE_COUNT };
@@ -64,8 +73,13 @@ struct event {
 #define X(counter) uint64_t counter;
 	EVENT_COUNTERS(X)
 #undef X
-	uint64_t count; /* how many identical calls this line stands for; 1 is not printed */
+	uint64_t lines; /* of a "lost" of a sink or a reader: how many lines are missing */
+	uint64_t count; /* how many calls this line stands for; 1 is not printed */
 };
+
+/* How many calls a line stands for: 0 for a session's start and end. Over all lines of a session,
+ * these add up to its counters. */
+uint64_t event_calls(const struct event *ev);
 
 /* Writes one line with its newline. Returns its length, 0 if it did not fit in size (never with
  * EVENT_LINE_MAX). */
