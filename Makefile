@@ -6,7 +6,7 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
               inject inject_$(ARCH)
 HOOK       := main install
 SESSION    := lane target arena policies stream journal session state
-SUPERVISOR := $(SESSION) log config doors listener worker scribe keeper main
+SUPERVISOR := $(SESSION) log config doors listener worker scribe estate replace crew keeper main
 CLI        := main where tally run policy show replay doctor probe
 
 VERSION := 0.1.0

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "warder/own.h"
@@ -77,6 +78,20 @@ static int split_address(const char *text, char host[64], const char **port, str
 	return 0;
 }
 
+/* To be freed. */
+static int resolve(const char *text, struct addrinfo **found, struct err *e)
+{
+	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+					.ai_socktype = SOCK_STREAM };
+	const char *port;
+	char host[64];
+	int r = split_address(text, host, &port, e);
+
+	if (!r && getaddrinfo(host, port, &hints, found))
+		r = err_set(e, EINVAL, "metrics: \"%s\" is no ADDRESS:PORT (numbers)", text);
+	return r;
+}
+
 static int listen_at(const struct addrinfo *a, const char *text, int *out, struct err *e)
 {
 	auto_fd sock = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -93,17 +108,11 @@ static int listen_at(const struct addrinfo *a, const char *text, int *out, struc
 
 static int open_metrics(const char *text, int *out, struct err *e)
 {
-	const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
-					.ai_socktype = SOCK_STREAM };
 	struct addrinfo *found;
-	const char *port;
-	char host[64];
-	int r = split_address(text, host, &port, e);
+	int r = resolve(text, &found, e);
 
 	if (r)
 		return r;
-	if (getaddrinfo(host, port, &hints, &found))
-		return err_set(e, EINVAL, "metrics: \"%s\" is no ADDRESS:PORT (numbers)", text);
 	r = listen_at(found, text, out, e);
 	freeaddrinfo(found);
 	return r;
@@ -127,6 +136,67 @@ int doors_open(struct doors *d, const struct config *c, struct err *e)
 		if (d->fd[i] < 0)
 			r = open_door(d, (enum door)i, c, e);
 	return r;
+}
+
+static bool is_at(int sock, const char *path)
+{
+	struct sockaddr_un sa = { 0 };
+	socklen_t len = sizeof sa;
+
+	return !getsockname(sock, (struct sockaddr *)&sa, &len) && sa.sun_family == AF_UNIX &&
+	       !strncmp(sa.sun_path, path, sizeof sa.sun_path);
+}
+
+static bool is_metrics(int sock, const char *text)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof sa;
+	struct addrinfo *found;
+	struct err e;
+	bool same;
+
+	if (!text || getsockname(sock, (struct sockaddr *)&sa, &len) || resolve(text, &found, &e))
+		return false;
+	same = len == found->ai_addrlen && !memcmp(&sa, found->ai_addr, len);
+	freeaddrinfo(found);
+	return same;
+}
+
+static void remove_file(int sock)
+{
+	struct sockaddr_un sa = { 0 };
+	socklen_t len = sizeof sa - 1;
+
+	if (!getsockname(sock, (struct sockaddr *)&sa, &len) && sa.sun_family == AF_UNIX &&
+	    *sa.sun_path)
+		unlink(sa.sun_path);
+}
+
+void doors_fit(struct doors *d, const struct config *c, struct doors *misfits)
+{
+	char path[DOOR_PATH_MAX];
+
+	doors_init(misfits);
+	for (int i = 0; i < DOOR_COUNT; i++) {
+		door_path(c, (enum door)i, path);
+		if (d->fd[i] < 0 ||
+		    (i == DOOR_METRICS ? is_metrics(d->fd[i], c->metrics) : is_at(d->fd[i], path)))
+			continue;
+		misfits->fd[i] = take_fd(&d->fd[i]);
+		misfits->given[i] = d->given[i];
+		d->given[i] = false;
+	}
+}
+
+void doors_drop(struct doors *misfits)
+{
+	for (int i = 0; i < DOOR_COUNT; i++) {
+		if (misfits->fd[i] < 0)
+			continue;
+		if (!misfits->given[i])
+			remove_file(misfits->fd[i]);
+		close(take_fd(&misfits->fd[i]));
+	}
 }
 
 void doors_close(struct doors *d, const struct config *c, bool remove)

@@ -35,6 +35,10 @@ void doors_init(struct doors *d);
 /* Those that are not open yet, as the configuration says. What was opened stays open on failure
  * (doors_close). */
 int doors_open(struct doors *d, const struct config *c, struct err *e);
+/* Somebody else's doors: those that are not where the configuration wants them go to misfits. */
+void doors_fit(struct doors *d, const struct config *c, struct doors *misfits);
+/* Closes them and removes their files. */
+void doors_drop(struct doors *misfits);
 /* Closes all; remove: the files of those that we made go too. */
 void doors_close(struct doors *d, const struct config *c, bool remove);
 

@@ -4,54 +4,53 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "arena.h"
+#include "control.h"
+#include "crew.h"
 #include "doors.h"
+#include "estate.h"
 #include "log.h"
+#include "replace.h"
 #include "scribe.h"
+#include "session.h"
 #include "state.h"
+#include "warder/failpoint.h"
 #include "warder/notify.h"
 #include "warder/own.h"
-#include "worker.h"
+#include "warder/wire.h"
 
-#define TICK_MS        500
-#define STEADY_NS      10000000000ULL /* a child that lived so long starts again at once */
-#define FIRST_PAUSE_NS 50000000ULL
-#define MAX_PAUSE_NS   10000000000ULL
-#define STOP_NS        5000000000ULL /* for a child to end by itself */
-
-struct child {
-	const char *name, *comm;
-	bool writes; /* the scribe: it has records to read when the keeper dies */
-	pid_t pid;   /* 0: not running */
-	uint64_t started_ns, start_at_ns, pause_ns;
-	uint64_t progress; /* at its last death */
-};
+#define TICK_MS   500
+#define SCRIBE_NS 15000000000ULL /* for the old scribe to write all it has */
 
 struct watch { /* what the keeper saw of a block */
 	uint64_t seq, since_ns;
 };
 
 struct keeper {
-	const struct config *config;
+	const struct keeper_opts *opts;
 	struct arena *arena;
 	int memory; /* the arena's descriptor */
-	struct doors doors;
 	int signals;
-	bool poll_first, stopping;
-	struct child worker, scribe, stand_in;
+	int ready_fd; /* -1: none, or said */
+	int heritage; /* the connection to the warderd that we replace; -1: none */
+	bool handed_on;
+	struct doors doors;
+	struct crew crew;
+	int n_inherited;
+	int inherited[ARENA_FDS]; /* open already when we started */
+	struct estate estate;     /* what goes to the next warderd, or came from the last */
 	struct watch watches[ARENA_SESSIONS];
 };
 
@@ -61,219 +60,6 @@ static uint64_t now_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
-static void child_setup(const struct child *c, pid_t keeper)
-{
-	sigset_t set;
-
-	prctl(PR_SET_NAME, c->comm);
-	/* A stopped worker must not keep the listeners of a keeper that is gone. */
-	prctl(PR_SET_PDEATHSIG, c->writes ? SIGTERM : SIGKILL);
-	if (getppid() != keeper)
-		_exit(1);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigprocmask(SIG_SETMASK, &set, NULL);
-}
-
-static _Noreturn void worker_main(struct keeper *k, bool stand_in)
-{
-	struct worker_opts o = { k->config, k->arena, k->doors.fd[DOOR_LISTENER], k->poll_first,
-				 stand_in };
-	struct err e;
-	int r = worker_run(&o, &e);
-
-	if (r)
-		log_say("%s: %s", stand_in ? "stand-in" : "worker", e.msg);
-	_exit(r ? 1 : 0);
-}
-
-static _Noreturn void scribe_main(struct keeper *k)
-{
-	const struct scribe_opts o = { k->arena, k->config, k->doors.fd[DOOR_API],
-				       k->doors.fd[DOOR_METRICS] };
-	struct err e;
-	int r = scribe_run(&o, &e);
-
-	if (r)
-		log_say("scribe: %s", e.msg);
-	_exit(r ? 1 : 0);
-}
-
-/* clone(2) without a stack of its own: a fork that shares the descriptor table. */
-static int start(struct keeper *k, struct child *c)
-{
-	bool is_worker = c != &k->scribe;
-	pid_t keeper = getpid(),
-	      pid = (pid_t)syscall(SYS_clone, SIGCHLD | (is_worker ? CLONE_FILES : 0), 0, 0, 0, 0);
-
-	if (pid < 0) {
-		log_say("start the %s: %s", c->name, strerror(errno));
-		return -errno;
-	}
-	if (!pid) {
-		child_setup(c, keeper);
-		if (is_worker)
-			worker_main(k, c == &k->stand_in);
-		scribe_main(k);
-	}
-	c->pid = pid;
-	c->started_ns = now_ns();
-	return 0;
-}
-
-/* What the worker has done so far, of any kind. */
-static uint64_t progress(const struct keeper *k)
-{
-	uint32_t high = atomic_load(&k->arena->high);
-	uint64_t words[LANE_N_WORDS], sum = atomic_load(&k->arena->handovers);
-
-	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++) {
-		lane_read(&k->arena->blocks[i].lane, words);
-		sum += words[LANE_seq];
-	}
-	return sum;
-}
-
-/* Sets when a dead child is to start again: at once if it lived long, or was killed from outside
- * while it did its work; otherwise each time later. */
-static void schedule(struct keeper *k, struct child *c, bool killed)
-{
-	uint64_t now = now_ns(), done = progress(k);
-
-	if (now - c->started_ns > STEADY_NS || (killed && done != c->progress))
-		c->pause_ns = 0;
-	c->progress = done;
-	c->start_at_ns = now + c->pause_ns;
-	if (c->pause_ns)
-		log_say("the %s starts again in %llu ms", c->name,
-			(unsigned long long)(c->pause_ns / 1000000));
-	c->pause_ns = c->pause_ns ? c->pause_ns * 2 : FIRST_PAUSE_NS;
-	if (c->pause_ns > MAX_PAUSE_NS)
-		c->pause_ns = MAX_PAUSE_NS;
-}
-
-/* The calls in a dead worker's hand, by how far they had come. */
-static void count_slots(const struct keeper *k, unsigned *received, unsigned *decided,
-			unsigned *sent)
-{
-	uint32_t high = atomic_load(&k->arena->high);
-
-	*received = *decided = *sent = 0;
-	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++) {
-		const struct block *b = &k->arena->blocks[i];
-		uint32_t state = atomic_load(&b->lane.slot.state);
-
-		if (atomic_load(&b->state) != BLOCK_LIVE)
-			continue;
-		*received += state == SLOT_FREE && b->lane.slot.notif.id;
-		*decided += state == SLOT_DECIDED;
-		*sent += state == SLOT_SENT;
-	}
-}
-
-static void say_death(const struct keeper *k, const struct child *c, int status)
-{
-	unsigned received, decided, sent;
-	char hand[80] = "";
-
-	if (c == &k->worker) {
-		count_slots(k, &received, &decided, &sent);
-		snprintf(hand, sizeof hand, "; calls in its hand: %u received, %u decided, %u sent",
-			 received, decided, sent);
-	}
-	if (WIFSIGNALED(status))
-		log_say("the %s (pid %d) was killed by signal %d%s", c->name, (int)c->pid,
-			WTERMSIG(status), hand);
-	else
-		log_say("the %s (pid %d) ended with status %d%s", c->name, (int)c->pid,
-			WEXITSTATUS(status), hand);
-}
-
-static void reap(struct keeper *k)
-{
-	int status;
-	pid_t pid;
-
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct child *c = pid == k->worker.pid     ? &k->worker
-				  : pid == k->scribe.pid   ? &k->scribe
-				  : pid == k->stand_in.pid ? &k->stand_in
-							   : NULL;
-
-		if (!c)
-			continue;
-		if (!k->stopping) {
-			say_death(k, c, status);
-			schedule(k, c, WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-		}
-		c->pid = 0;
-		if (c == &k->worker && !k->stopping)
-			atomic_fetch_add(&k->arena->restarts, 1);
-	}
-}
-
-/* SIGTERM; SIGKILL for one that does not end (stopped, stuck, writing to a pipe nobody reads). */
-static void end_child(struct child *c)
-{
-	uint64_t now = now_ns(), until = now + STOP_NS;
-	int status;
-	sigset_t set;
-
-	if (!c->pid)
-		return;
-	sigemptyset(&set);
-	sigaddset(&set, SIGCHLD);
-	kill(c->pid, SIGTERM);
-	while (!waitpid(c->pid, &status, WNOHANG)) {
-		const struct timespec left = { (time_t)((until - now) / 1000000000),
-					       (long)((until - now) % 1000000000) };
-
-		sigtimedwait(&set, NULL, &left);
-		now = now_ns();
-		if (now >= until) {
-			log_say("the %s (pid %d) does not end; it is killed", c->name, (int)c->pid);
-			kill(c->pid, SIGKILL);
-			waitpid(c->pid, &status, 0);
-			break;
-		}
-	}
-	c->pid = 0;
-}
-
-static bool has_sessions(const struct keeper *k)
-{
-	uint32_t high = atomic_load(&k->arena->high);
-
-	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++)
-		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE)
-			return true;
-	return false;
-}
-
-static bool is_due(const struct child *c)
-{
-	return !c->pid && now_ns() >= c->start_at_ns;
-}
-
-static void start_or_schedule(struct keeper *k, struct child *c)
-{
-	if (start(k, c))
-		schedule(k, c, false);
-}
-
-/* Who should run and does not. In a worker's pause the stand-in answers; never both. */
-static void start_due(struct keeper *k)
-{
-	if (is_due(&k->scribe))
-		start_or_schedule(k, &k->scribe);
-	if (is_due(&k->worker)) {
-		end_child(&k->stand_in);
-		start_or_schedule(k, &k->worker);
-	} else if (!k->worker.pid && is_due(&k->stand_in) && has_sessions(k)) {
-		start_or_schedule(k, &k->stand_in);
-	}
 }
 
 /* Has a call waited in this block, with nothing moving, for too long? */
@@ -305,13 +91,13 @@ static bool watch(struct keeper *k)
 			continue;
 		}
 		any = true;
-		if (!k->worker.pid) {
+		if (!k->crew.worker.pid) {
 			k->watches[i].since_ns = 0;
 		} else if (is_silent(k, i, now)) {
 			log_say("the worker (pid %d) is silent: a call of container %s waits; it "
 				"is killed",
-				(int)k->worker.pid, k->arena->blocks[i].id);
-			kill(k->worker.pid, SIGKILL);
+				(int)k->crew.worker.pid, k->arena->blocks[i].id);
+			kill(k->crew.worker.pid, SIGKILL);
 			memset(k->watches, 0, sizeof k->watches);
 			return true;
 		}
@@ -319,24 +105,26 @@ static bool watch(struct keeper *k)
 	return any;
 }
 
-/* How long to wait for a signal: until a child is due, or the next look at the sessions. */
-static int patience(const struct keeper *k, bool sessions)
+/* To the worker, through the API's mailbox; nobody waits for the answer. */
+static void ask_reload(struct keeper *k)
 {
-	const struct child *all[] = { &k->scribe, &k->worker, &k->stand_in };
-	uint64_t now = now_ns();
-	int ms = sessions ? TICK_MS : -1;
+	for (int i = 0; i < ARENA_REQUESTS; i++) {
+		struct request *q = &k->arena->requests[i];
+		uint32_t is_free = REQUEST_FREE;
 
-	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
-		int due;
-
-		if (all[i]->pid || (all[i] == &k->stand_in && all[i]->start_at_ns <= now))
+		if (!atomic_compare_exchange_strong(&q->state, &is_free, REQUEST_FILLING))
 			continue;
-		due = all[i]->start_at_ns <= now ? 0
-						 : (int)((all[i]->start_at_ns - now) / 1000000) + 1;
-		if (ms < 0 || due < ms)
-			ms = due;
+		q->verb = REQUEST_RELOAD;
+		q->flags = REQUEST_NO_ANSWER;
+		q->session = 0;
+		q->asked_ns = now_ns();
+		*q->text = 0;
+		atomic_store(&q->state, REQUEST_ASKED);
+		atomic_fetch_add(&k->arena->asked, 1);
+		syscall(SYS_futex, &k->arena->asked, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+		return;
 	}
-	return ms;
+	log_say("SIGHUP: too many requests wait for the worker; try again");
 }
 
 /* Signals that came: true when one of them ends us. */
@@ -345,21 +133,158 @@ static bool take_signals(struct keeper *k)
 	struct signalfd_siginfo si;
 	bool end = false;
 
-	while (read(k->signals, &si, sizeof si) == sizeof si)
+	while (read(k->signals, &si, sizeof si) == sizeof si) {
 		end |= si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT;
-	reap(k);
+		if (si.ssi_signo == SIGHUP)
+			ask_reload(k);
+		if (si.ssi_signo == SIGUSR1 && k->crew.scribe.pid)
+			kill(k->crew.scribe.pid, SIGUSR1);
+	}
+	crew_reap(&k->crew);
 	return end;
+}
+
+/* The arena's list of the keeper's descriptors: no worker closes them. */
+static int write_fds(struct keeper *k, struct err *e)
+{
+	const int own[] = { k->memory, k->signals, k->crew.up, k->heritage, k->ready_fd };
+	struct arena *a = k->arena;
+	int n = k->n_inherited;
+
+	memcpy(a->fds, k->inherited, sizeof a->fds);
+	if (n + (int)ARRAY_LEN(own) + DOOR_COUNT > ARENA_FDS)
+		return err_set(e, EMFILE, "more than %d descriptors were given to warderd",
+			       ARENA_FDS - DOOR_COUNT - (int)ARRAY_LEN(own));
+	for (size_t i = 0; i < ARRAY_LEN(own); i++)
+		if (own[i] >= 0)
+			a->fds[n++] = own[i];
+	for (int i = 0; i < DOOR_COUNT; i++)
+		if (k->doors.fd[i] >= 0)
+			a->fds[n++] = k->doors.fd[i];
+	a->n_fds = n;
+	return 0;
+}
+
+/* The other warderd's time for each step. */
+static uint64_t step(const struct keeper *k)
+{
+	return wire_deadline(k->opts->config->timeout_ns);
+}
+
+/* Waits until nobody holds the other end any more: the next keeper and its worker are dead. */
+static void await_end(const struct keeper *k, int sock)
+{
+	struct err e;
+
+	while (replace_expect(sock, REPLACE_COUNT, step(k), &e) != -ENODATA)
+		if (e.num == ETIMEDOUT)
+			log_say("the other warderd is killed, and still there");
+}
+
+/* After GO: the next one serves, or it is dead when this returns. */
+static int let_serve(struct keeper *k, const struct replace_peer *next, struct err *e)
+{
+	int r = replace_send(next->sock, REPLACE_GO, NULL, step(k), e);
+
+	if (!r)
+		r = replace_expect(next->sock, REPLACE_SERVING, step(k), e);
+	if (r) {
+		pidfd_send_signal(next->pidfd, SIGKILL, NULL, 0);
+		await_end(k, next->sock);
+		return r;
+	}
+	FAILPOINT("replace.served");
+	crew_end(&k->crew, &k->crew.scribe);
+	return replace_send(next->sock, REPLACE_FREE, NULL, step(k), e);
+}
+
+static int bequeath(struct keeper *k, const struct replace_peer *next, struct err *e)
+{
+	struct err ignored;
+	int r;
+
+	crew_end(&k->crew, &k->crew.worker);
+	crew_end(&k->crew, &k->crew.stand_in);
+	if (k->crew.scribe.pid) /* it has time until the next one serves */
+		kill(k->crew.scribe.pid, SIGTERM);
+	estate_note(&k->estate, k->arena);
+	k->estate.memory = k->memory;
+	k->estate.doors = k->doors;
+	FAILPOINT("replace.drained");
+	r = replace_give(next->sock, &k->estate, step(k), e);
+	FAILPOINT("replace.given");
+	if (!r)
+		r = replace_expect(next->sock, REPLACE_READY, step(k), e);
+	if (!r)
+		return let_serve(k, next, e);
+	/* A connection that just ended would mean that we are dead. */
+	if (r != -ENODATA &&
+	    replace_send(next->sock, REPLACE_REFUSED, e->msg, wire_deadline(0), &ignored)) {
+		pidfd_send_signal(next->pidfd, SIGKILL, NULL, 0);
+		await_end(k, next->sock);
+	}
+	return r;
+}
+
+/* The next one failed; the numbers in the arena are ours again. */
+static void resume(struct keeper *k)
+{
+	struct err e;
+
+	estate_settle(&k->estate, k->arena);
+	write_fds(k, &e);
+	atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
+	k->crew.stopping = false;
+	k->crew.worker.start_at_ns = k->crew.scribe.start_at_ns = 0;
+}
+
+/* Somebody knocked at keeper.sock. */
+static void hand_on(struct keeper *k)
+{
+	struct replace_peer next;
+	struct err e;
+	int r = replace_meet(k->doors.fd[DOOR_KEEPER], &next, &e);
+
+	if (r) {
+		if (r != -ENODATA && r != -EAGAIN)
+			log_say("a replacement is refused: %s", e.msg);
+		return;
+	}
+	k->crew.stopping = true;
+	r = bequeath(k, &next, &e);
+	close(next.sock);
+	close(next.pidfd);
+	k->handed_on = !r;
+	if (!r) {
+		log_say("replaced: another warderd goes on");
+		return;
+	}
+	log_say("the replacement failed, this warderd goes on: %s", e.msg);
+	resume(k);
 }
 
 static void loop(struct keeper *k)
 {
-	struct pollfd p = { k->signals, POLLIN, 0 };
+	struct pollfd p[] = { { k->signals, POLLIN, 0 },
+			      { k->crew.up, POLLIN, 0 },
+			      { k->doors.fd[DOOR_KEEPER], POLLIN, 0 } };
 
-	for (;;) {
-		start_due(k);
-		poll(&p, 1, patience(k, watch(k)));
-		if (take_signals(k))
+	while (!k->handed_on) {
+		bool sessions = watch(k);
+		int ms;
+
+		crew_start_due(&k->crew);
+		ms = crew_patience(&k->crew);
+		if (sessions && (ms < 0 || ms > TICK_MS))
+			ms = TICK_MS;
+		if (poll(p, ARRAY_LEN(p), ms) < 0)
+			continue;
+		if (p[1].revents)
+			crew_is_up(&k->crew);
+		if (p[0].revents && take_signals(k))
 			return;
+		if (p[2].revents)
+			hand_on(k);
 	}
 }
 
@@ -368,39 +293,41 @@ static void loop(struct keeper *k)
 static void stop(struct keeper *k)
 {
 	uint32_t high = atomic_load(&k->arena->high);
+	struct crew *crew = &k->crew;
+	int n = 0;
 
-	k->stopping = true;
-	end_child(&k->worker);
-	end_child(&k->stand_in);
-	for (uint32_t i = 0; i < high; i++)
-		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE)
+	crew->stopping = true;
+	crew_end(crew, &crew->worker);
+	crew_end(crew, &crew->stand_in);
+	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++)
+		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE) {
 			atomic_store(&k->arena->blocks[i].state, BLOCK_ENDED);
-	if (!k->scribe.pid) /* it was in a pause; what is recorded must be read */
-		start(k, &k->scribe);
-	end_child(&k->scribe);
+			arena_mark(k->arena, &k->arena->blocks[i]);
+			n++;
+		}
+	if (n)
+		log_say("%d containers are not supervised any more: their notified calls fail "
+			"with ENOSYS",
+			n);
+	if (!crew->scribe.pid) /* it was in a pause; what is recorded must be read */
+		crew_start(crew, &crew->scribe);
+	crew_end(crew, &crew->scribe);
 }
 
-/* Everything open now is the keeper's, and no worker closes it; but ready_fd is about to go. */
-static int record_fds(struct arena *a, int ready_fd, struct err *e)
+/* What somebody had open for us already; but ready_fd is about to go. */
+static int note_inherited(struct keeper *k, struct err *e)
 {
 	DIR *dir = opendir("/proc/self/fd");
 	struct dirent *entry;
 
 	if (!dir)
 		return err_set(e, errno, "open /proc/self/fd");
-	a->n_fds = 0;
-	while ((entry = readdir(dir))) {
+	while ((entry = readdir(dir)) && k->n_inherited < ARENA_FDS) {
 		int fd = atoi(entry->d_name);
 
-		if (entry->d_name[0] == '.' || fd == dirfd(dir) || fd <= STDERR_FILENO ||
-		    fd == ready_fd)
-			continue;
-		if (a->n_fds == ARENA_FDS) {
-			closedir(dir);
-			return err_set(e, EMFILE, "more than %d descriptors were given to warderd",
-				       ARENA_FDS);
-		}
-		a->fds[a->n_fds++] = fd;
+		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd > STDERR_FILENO &&
+		    fd != k->ready_fd)
+			k->inherited[k->n_inherited++] = fd;
 	}
 	closedir(dir);
 	return 0;
@@ -408,7 +335,7 @@ static int record_fds(struct arena *a, int ready_fd, struct err *e)
 
 static int open_signals(int *fd, struct err *e)
 {
-	static const int ours[] = { SIGTERM, SIGINT, SIGCHLD };
+	static const int ours[] = { SIGTERM, SIGINT, SIGCHLD, SIGHUP, SIGUSR1 };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -420,70 +347,179 @@ static int open_signals(int *fd, struct err *e)
 	return *fd < 0 ? err_set(e, errno, "make a signalfd") : 0;
 }
 
-static int open_keeper(struct keeper *k, int ready_fd, struct err *e)
+/* The old scribe, when its keeper has gone: it ends by itself, having written all. */
+static void await_scribe(const struct arena *a)
 {
-	bool returns;
-	int r = session_probe_recv(&returns, e);
+	pid_t pid = atomic_load(&a->pids[PROC_SCRIBE]);
+	auto_fd fd = pid > 0 ? pidfd_open(pid, 0) : -1;
+	struct pollfd p = { fd, POLLIN, 0 };
 
-	if (!r)
-		r = scribe_check(k->config, e);
-	if (!r)
-		r = state_new(&k->arena, &k->memory, e);
-	if (!r)
-		r = open_signals(&k->signals, e);
-	if (!r)
-		r = doors_open(&k->doors, k->config, e);
-	if (r)
-		return r;
-	k->poll_first = !returns;
-	return record_fds(k->arena, ready_fd, e);
+	if (fd >= 0)
+		poll(&p, 1, (int)(SCRIBE_NS / 1000000));
 }
 
-static int say_ready(const struct config *c, int fd, struct err *e)
+/* READY, then GO: or nobody says so because the old one has died, which is as good. */
+static int await_go(struct keeper *k, struct err *e)
 {
-	log_say("ready: listening on %s", c->socket);
-	if (fd < 0)
-		return 0;
-	if (write(fd, "\n", 1) != 1)
-		return err_set(e, errno, "--ready-fd %d", fd);
-	close(fd);
+	int r;
+
+	FAILPOINT("replace.attached");
+	r = replace_send(k->heritage, REPLACE_READY, NULL, step(k), e);
+
+	FAILPOINT("replace.ready");
+	if (!r || r == -EPIPE)
+		r = replace_expect(k->heritage, REPLACE_GO, step(k), e);
+	if (r != -ENODATA)
+		return r;
+	log_say("the warderd before this one died: this one goes on");
 	return 0;
 }
 
+/* From the running warderd, if there is one: its arena is ours when this returns 0. */
+static int inherit(struct keeper *k, struct err *e)
+{
+	char path[DOOR_PATH_MAX];
+	struct err ignored;
+	int r;
+
+	door_path(k->opts->config, DOOR_KEEPER, path);
+	r = replace_ask(path, wire_deadline(k->opts->config->timeout_ns + SCRIBE_NS), &k->heritage,
+			&k->estate, e);
+	if (r == -ENOENT || r == -ECONNREFUSED) {
+		log_say("--replace: nobody is at %s: this one starts anew", path);
+		return 0;
+	}
+	if (!r)
+		r = state_attach(k->estate.memory, &k->arena, e);
+	if (!r)
+		r = state_check(k->arena, e);
+	if (r && k->heritage >= 0)
+		replace_send(k->heritage, REPLACE_REFUSED, e->msg, step(k), &ignored);
+	return r ? r : await_go(k, e);
+}
+
+/* The inheritance, and what is missing in it. Until here nothing was written to the arena. */
+static int enter(struct keeper *k, struct err *e)
+{
+	int r = 0;
+
+	if (k->arena) {
+		k->memory = take_fd(&k->estate.memory);
+		k->doors = k->estate.doors;
+		doors_fit(&k->doors, k->opts->config, &k->estate.doors);
+		log_say("%d sessions inherited", estate_settle(&k->estate, k->arena));
+	} else {
+		r = state_new(&k->arena, &k->memory, e);
+	}
+	if (!r)
+		r = doors_open(&k->doors, k->opts->config, e);
+	if (!r)
+		r = write_fds(k, e);
+	k->crew.arena = k->arena;
+	if (!r)
+		atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
+	return r;
+}
+
+/* The worker serves before the old warderd goes; then its scribe has written all. */
+static int succeed(struct keeper *k, struct err *e)
+{
+	struct pollfd p = { k->crew.up, POLLIN, 0 };
+	int r;
+
+	if (k->heritage < 0)
+		return 0;
+	FAILPOINT("replace.going");
+	r = crew_start(&k->crew, &k->crew.worker);
+	if (r)
+		return err_set(e, r, "start the worker");
+	if (poll(&p, 1, (int)(k->opts->config->timeout_ns / 1000000)) != 1)
+		return err_set(e, ETIMEDOUT, "wait for the worker");
+	FAILPOINT("replace.serving");
+	r = replace_send(k->heritage, REPLACE_SERVING, NULL, step(k), e);
+	if (!r)
+		r = replace_expect(k->heritage, REPLACE_FREE, wire_deadline(SCRIBE_NS), e);
+	if (r == -ENODATA || r == -EPIPE)
+		await_scribe(k->arena);
+	else if (r)
+		return r;
+	close(take_fd(&k->heritage));
+	return write_fds(k, e);
+}
+
+static int open_keeper(struct keeper *k, struct err *e)
+{
+	bool returns;
+	int r = note_inherited(k, e);
+
+	if (!r)
+		r = session_probe_recv(&returns, e);
+	if (!r)
+		r = scribe_check(k->opts->config, e);
+	if (!r)
+		r = open_signals(&k->signals, e);
+	if (r)
+		return r;
+	k->crew.poll_first = !returns;
+	k->crew.up = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (k->crew.up < 0)
+		return err_set(e, errno, "make an eventfd");
+	if (k->opts->replace)
+		r = inherit(k, e);
+	if (!r)
+		r = enter(k, e);
+	if (!r)
+		r = succeed(k, e);
+	if (!r)
+		doors_drop(&k->estate.doors);
+	return r;
+}
+
+static int say_ready(struct keeper *k, struct err *e)
+{
+	log_say("ready: listening on %s", k->opts->config->socket);
+	if (k->ready_fd < 0)
+		return 0;
+	if (write(k->ready_fd, "\n", 1) != 1)
+		return err_set(e, errno, "--ready-fd %d", k->ready_fd);
+	close(take_fd(&k->ready_fd));
+	return write_fds(k, e);
+}
+
+/* What goes on in another warderd stays as it is: the sockets' files too. */
 static void close_keeper(struct keeper *k)
 {
-	doors_close(&k->doors, k->config, true);
-	if (k->signals >= 0)
-		close(k->signals);
-	if (k->memory >= 0)
-		close(k->memory);
+	bool remove = !k->handed_on && k->heritage < 0;
+
+	if (k->crew.worker.pid) /* it was to replace another one's, and that goes on */
+		kill(k->crew.worker.pid, SIGKILL);
+	doors_close(&k->doors, k->opts->config, remove);
 	arena_unmap(k->arena);
 	free(k);
 }
 
-int keeper_run(const struct config *c, int ready_fd, struct err *e)
+int keeper_run(const struct keeper_opts *o, struct err *e)
 {
 	struct keeper *k = calloc(1, sizeof *k);
 	int r;
 
 	if (!k)
 		return err_set(e, ENOMEM, "start");
-	*k = (struct keeper){
-		.config = c,
-		.memory = -1,
-		.signals = -1,
-		.worker = { .name = "worker", .comm = "warderd-worker" },
-		.stand_in = { .name = "stand-in", .comm = "warderd-standin" },
-		.scribe = { .name = "scribe", .comm = "warderd-scribe", .writes = true }
-	};
+	k->opts = o;
+	k->memory = k->signals = k->heritage = -1;
+	k->ready_fd = o->ready_fd;
 	doors_init(&k->doors);
-	r = open_keeper(k, ready_fd, e);
+	estate_init(&k->estate);
+	crew_init(&k->crew);
+	k->crew.config = o->config;
+	k->crew.doors = &k->doors;
+	r = open_keeper(k, e);
 	if (!r)
-		r = say_ready(c, ready_fd, e);
-	if (!r) {
+		r = say_ready(k, e);
+	if (!r)
 		loop(k);
+	if (!r && !k->handed_on)
 		stop(k);
-	}
 	close_keeper(k);
 	return r;
 }

@@ -14,9 +14,16 @@
  *moved for the policy's fallback "after") is killed, and so dead. When the keeper dies, the others
  *end too; notified calls then fail with ENOSYS. */
 #pragma once
+#include <stdbool.h>
+
 #include "config.h"
 #include "warder/err.h"
 
-/* Opens everything, says ready (a newline to ready_fd unless it is -1), runs until SIGTERM or
- * SIGINT. */
-int keeper_run(const struct config *c, int ready_fd, struct err *e);
+struct keeper_opts {
+	const struct config *config;
+	int ready_fd; /* gets a newline when ready; -1: none */
+	bool replace; /* the running warderd, if there is one (replace.h) */
+};
+
+/* Opens everything, says ready, runs until SIGTERM, SIGINT or its replacement. */
+int keeper_run(const struct keeper_opts *o, struct err *e);

@@ -15,6 +15,7 @@
 struct options {
 	const char *config, *socket, *policies, *policy, *mode, *events, *api, *metrics;
 	uint64_t timeout_ns, ready_fd;
+	bool replace;
 };
 
 #define NO_FD UINT64_MAX
@@ -74,6 +75,8 @@ static int parse(int argc, char **argv, struct options *o, struct err *e)
 		  "listener.sock)" },
 		{ "metrics", 0, OPT_STR, &o->metrics, "ADDRESS:PORT",
 		  "serve GET /metrics over TCP too (default: not)" },
+		{ "replace", 0, OPT_FLAG, &o->replace, NULL,
+		  "take over from the warderd that runs at the socket" },
 		{ "ready-fd", 0, OPT_U64, &o->ready_fd, "N",
 		  "write a newline to descriptor N when ready, and close it" },
 		{ 0 },
@@ -108,6 +111,7 @@ int main(int argc, char **argv)
 {
 	struct options o = { .ready_fd = NO_FD };
 	struct config c;
+	struct keeper_opts k = { .config = &c };
 	struct err e;
 	int r;
 
@@ -120,7 +124,9 @@ int main(int argc, char **argv)
 	if (!r) {
 		raise_descriptors();
 		names_init();
-		r = keeper_run(&c, o.ready_fd == NO_FD ? -1 : (int)o.ready_fd, &e);
+		k.ready_fd = o.ready_fd == NO_FD ? -1 : (int)o.ready_fd;
+		k.replace = o.replace;
+		r = keeper_run(&k, &e);
 	}
 	if (r)
 		log_say("%s", e.msg);

@@ -64,6 +64,7 @@ struct session {
 	uint64_t execing_until_ns;
 	pthread_t thread;
 	_Atomic bool stop, done;
+	bool gone; /* valid when done */
 	void (*on_end)(void *ctx);
 	void *ctx;
 };
@@ -622,6 +623,7 @@ static void *run(void *arg)
 		FAILPOINT("slot.received");
 		serve(s, slot);
 	}
+	s->gone = r && r != -EINTR && r != -ENOENT;
 	atomic_store(&s->done, true);
 	if (s->on_end)
 		s->on_end(s->ctx);
@@ -716,14 +718,26 @@ bool session_ended(const struct session *s)
 	return atomic_load(&s->done);
 }
 
+bool session_gone(const struct session *s)
+{
+	return session_ended(s) && s->gone;
+}
+
+void session_stop(struct session *s)
+{
+	atomic_store(&s->stop, true);
+	if (!session_ended(s))
+		pthread_kill(s->thread, SIGUSR2);
+}
+
 void session_free(struct session *s, bool keep)
 {
 	struct timespec nap = { 0, 1000000 };
 
-	atomic_store(&s->stop, true);
+	session_stop(s);
 	while (!session_ended(s)) {
-		pthread_kill(s->thread, SIGUSR2);
 		nanosleep(&nap, NULL);
+		session_stop(s);
 	}
 	pthread_join(s->thread, NULL);
 	if (!keep) {

@@ -89,6 +89,8 @@ struct session_start {
 void session_fill(struct block *b, const struct session_start *s);
 
 int session_new(const struct session_opts *o, struct session **out, struct err *e);
+/* Asks the thread to end: again and again, until session_ended(). */
+void session_stop(struct session *s);
 /* Ends the thread if it runs, waits for it, frees. keep: the listener stays open and the block
  * LIVE, for the next worker; otherwise the listener is closed and the block ENDED. */
 void session_free(struct session *s, bool keep);
@@ -102,6 +104,8 @@ int session_override(struct block *b, uint32_t audit_arch, int nr, uint16_t errn
 /* Lifts it; -ENOENT: there is none. */
 int session_lift(struct block *b, uint32_t audit_arch, int nr);
 bool session_ended(const struct session *s);
+/* By itself: nobody is left to serve. */
+bool session_gone(const struct session *s);
 struct block *session_block(struct session *s);
 
 /* Does this kernel's RECV return once the last task of a filter has gone (6.11)? Tried in a child.

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "listener.h"
@@ -100,10 +101,29 @@ static void reap(struct worker *w, bool all)
 	pthread_mutex_unlock(&w->lock);
 	while ((m = gone)) {
 		gone = m->next;
-		session_free(m->session, all && !session_ended(m->session));
+		session_free(m->session, all && !session_gone(m->session));
 		policies_put(w->policies, m->compiled);
 		free(m);
 	}
+}
+
+/* All at once: each may need to be told more than once. */
+static void stop_all(struct worker *w)
+{
+	const struct timespec nap = { 0, 500000 };
+	bool any;
+
+	do {
+		any = false;
+		pthread_mutex_lock(&w->lock);
+		for (struct member *m = w->members; m; m = m->next) {
+			session_stop(m->session);
+			any |= !session_ended(m->session);
+		}
+		pthread_mutex_unlock(&w->lock);
+		if (any)
+			nanosleep(&nap, NULL);
+	} while (any);
 }
 
 static bool is_recorded(const struct arena *a, int fd)
@@ -236,11 +256,14 @@ int worker_run(const struct worker_opts *o, struct err *e)
 	struct worker w;
 	int r = open_worker(&w, o, e);
 
+	if (!r && !o->stand_in && o->up >= 0)
+		eventfd_write(o->up, 1);
 	if (!r)
 		r = loop(&w, e);
 	if (r)
 		return r;
 	listener_stop(&w);
+	stop_all(&w);
 	reap(&w, true);
 	policies_free(w.policies);
 	close(w.signals);

@@ -37,6 +37,7 @@ struct worker_opts {
 	const struct config *config;
 	struct arena *arena;
 	int listener;
+	int up; /* eventfd, told when all sessions are served; -1: nobody asks */
 	bool poll_first;
 	bool stand_in; /* while the worker is in a pause: no hand-overs, nothing read of callers */
 };

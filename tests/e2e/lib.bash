@@ -42,7 +42,7 @@ wait_for() {
 start_warderd() {
 	mkfifo "$T/ready"
 	"${WARDERD:-$WARDER_BUILD/warderd}" --socket "$T/s" --policies "$T/policies" \
-		--events "$T/events" "$@" --ready-fd 8 8<>"$T/ready" 2>"$T/log" 3>&- &
+		--events "$T/events" "$@" --ready-fd 8 8<>"$T/ready" 2>>"$T/log" 3>&- &
 	WARDERD_PID=$!
 	read -r -t 20 <>"$T/ready"
 	rm "$T/ready"
