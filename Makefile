@@ -6,7 +6,7 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
               inject inject_$(ARCH)
 HOOK       := main install
 SESSION    := lane target arena policies stream journal session state
-SUPERVISOR := $(SESSION) log config doors listener worker scribe estate replace crew keeper main
+SUPERVISOR := $(SESSION) log isolate config doors listener worker scribe estate replace crew keeper main
 CLI        := main where tally run policy show replay doctor probe
 
 VERSION := 0.1.0
@@ -118,7 +118,7 @@ bench: all $(BUILD)/tests/bench/caller ## measure against the floor; writes $(BU
 	tests/bench/run $(BUILD)
 
 SANITIZED = $(MAKE) BUILD=$(BUILD)/$(1) FORTIFY= CFLAGS="-O1 -g -fno-omit-frame-pointer" \
-	EXTRA="-fsanitize=$(2) -fno-sanitize-recover=all"
+	EXTRA="-fsanitize=$(2) -fno-sanitize-recover=all -DWARDER_SANITIZED"
 comma := ,
 asan: ## unit, filter, live tests and corpora under AddressSanitizer and UBSan
 	$(call SANITIZED,asan,address$(comma)undefined) sanitized

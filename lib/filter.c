@@ -95,7 +95,7 @@ static int read_prog(int fd, struct bpf_prog *out, struct err *e)
 	return rc;
 }
 
-static int export(scmp_filter_ctx ctx, struct bpf_prog *out, struct err *e)
+int filter_export(void *ctx, struct bpf_prog *out, struct err *e)
 {
 	auto_fd fd = memfd_create("warder-filter", MFD_CLOEXEC);
 	int rc;
@@ -129,7 +129,7 @@ static int compile(const struct ruleset *r, struct bpf_prog *out, struct err *e)
 		if (rc < 0)
 			return rc;
 	}
-	return export(ctx, out, e);
+	return filter_export(ctx, out, e);
 }
 
 /* runc's patchbpf: no tail where the default lets calls through, none for an architecture that the

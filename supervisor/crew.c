@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "isolate.h"
 #include "log.h"
 #include "scribe.h"
 #include "warder/own.h"
@@ -56,8 +57,10 @@ static _Noreturn void worker_main(struct crew *crew, bool stand_in)
 				       .poll_first = crew->poll_first,
 				       .stand_in = stand_in };
 	struct err e;
-	int r = worker_run(&o, &e);
+	int r = isolate_enter(stand_in ? PROC_STAND_IN : PROC_WORKER, NULL, &e);
 
+	if (!r)
+		r = worker_run(&o, &e);
 	if (r)
 		log_say("%s: %s", stand_in ? "stand-in" : "worker", e.msg);
 	_exit(r ? 1 : 0);
@@ -67,9 +70,14 @@ static _Noreturn void scribe_main(struct crew *crew)
 {
 	const struct scribe_opts o = { crew->arena, crew->config, crew->doors->fd[DOOR_API],
 				       crew->doors->fd[DOOR_METRICS] };
+	const char *const writable[] = { strcmp(crew->config->events, "-") ? crew->config->events
+									   : NULL,
+					 NULL };
 	struct err e;
-	int r = scribe_run(&o, &e);
+	int r = isolate_enter(PROC_SCRIBE, writable, &e);
 
+	if (!r)
+		r = scribe_run(&o, &e);
 	if (r)
 		log_say("scribe: %s", e.msg);
 	_exit(r ? 1 : 0);
@@ -163,7 +171,11 @@ static void say_death(const struct crew *crew, const struct child *c, int status
 		snprintf(hand, sizeof hand, "; calls in its hand: %u received, %u decided, %u sent",
 			 received, decided, sent);
 	}
-	if (WIFSIGNALED(status))
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
+		log_say("the %s (pid %d) was killed: it made a forbidden system call (warderd(8), "
+			"ISOLATION)%s",
+			c->name, (int)c->pid, hand);
+	else if (WIFSIGNALED(status))
 		log_say("the %s (pid %d) was killed by signal %d%s", c->name, (int)c->pid,
 			WTERMSIG(status), hand);
 	else

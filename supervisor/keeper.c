@@ -21,6 +21,7 @@
 #include "crew.h"
 #include "doors.h"
 #include "estate.h"
+#include "isolate.h"
 #include "log.h"
 #include "replace.h"
 #include "scribe.h"
@@ -398,7 +399,8 @@ static int inherit(struct keeper *k, struct err *e)
 	return r ? r : await_go(k, e);
 }
 
-/* The inheritance, and what is missing in it. Until here nothing was written to the arena. */
+/* The inheritance, and what is missing in it. Until here nothing was written to the arena. After it
+ * the keeper is isolated, and may start others. */
 static int enter(struct keeper *k, struct err *e)
 {
 	int r = 0;
@@ -416,9 +418,10 @@ static int enter(struct keeper *k, struct err *e)
 	if (!r)
 		r = write_fds(k, e);
 	k->crew.arena = k->arena;
-	if (!r)
-		atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
-	return r;
+	if (r)
+		return r;
+	atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
+	return isolate_enter(PROC_KEEPER, NULL, e);
 }
 
 /* The worker serves before the old warderd goes; then its scribe has written all. */
@@ -449,6 +452,7 @@ static int succeed(struct keeper *k, struct err *e)
 
 static int open_keeper(struct keeper *k, struct err *e)
 {
+	static const struct isolate_opts isolation = { .webhook = false };
 	bool returns;
 	int r = note_inherited(k, e);
 
@@ -456,6 +460,8 @@ static int open_keeper(struct keeper *k, struct err *e)
 		r = session_probe_recv(&returns, e);
 	if (!r)
 		r = scribe_check(k->opts->config, e);
+	if (!r)
+		r = isolate_prepare(&isolation, e);
 	if (!r)
 		r = open_signals(&k->signals, e);
 	if (r)

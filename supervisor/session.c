@@ -598,13 +598,15 @@ static int receive(struct session *s, struct seccomp_notif *n)
 	return r == -ENOENT && notify_poll(s->listener, 0) == -EPIPE ? -EPIPE : r;
 }
 
-/* Of all signals only the one that ends a blocked RECV is for this thread, whatever mask it got. */
+/* Of all signals only the one that ends a blocked RECV is for this thread, whatever mask it got;
+ * and SIGSYS, which the kernel sends to who made the call (isolate.h). */
 static void take_wake_signal_only(void)
 {
 	sigset_t set;
 
 	sigfillset(&set);
 	sigdelset(&set, SIGUSR2);
+	sigdelset(&set, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 

@@ -50,6 +50,9 @@ int filter_build(const struct policy *p, const struct ruleset *r, const struct f
 		 struct filter *out, struct err *e);
 void filter_fini(struct filter *f);
 
+/* The program of a libseccomp context (scmp_filter_ctx), checked; the caller's to free. */
+int filter_export(void *ctx, struct bpf_prog *out, struct err *e);
+
 /* seccomp(SECCOMP_SET_MODE_FILTER) on the calling thread: flags are SECCOMP_FILTER_FLAG_*.
  * *listener (may be NULL) gets the descriptor with NEW_LISTENER. Needs CAP_SYS_ADMIN or
  * no_new_privs. */
