@@ -368,32 +368,35 @@ static void note_exec(struct session *s, pid_t tid)
 	}
 }
 
-/* Takes what has been changed since: policy and live decisions. While a change is under way, or if
- * one begins meanwhile, all stays as it was. */
+/* The live decisions as they are at one value of `changes`, which is returned; a change under way
+ * is waited for: its writer is a thread of this process. */
+static uint32_t copy_overrides(const struct block *b, struct live live[BLOCK_OVERRIDES], int *n)
+{
+	uint32_t changes;
+
+	do {
+		while ((changes = atomic_load(&b->changes)) & 1)
+			sched_yield();
+		*n = 0;
+		for (int i = 0; i < BLOCK_OVERRIDES; i++) {
+			live[*n].call = atomic_load(&b->overrides[i].call);
+			live[*n].value = atomic_load(&b->overrides[i].value);
+			*n += (live[*n].value & OVERRIDE_USED) != 0;
+		}
+	} while (atomic_load(&b->changes) != changes);
+	return changes;
+}
+
+/* Takes what has been changed since: policy and live decisions. */
 static void catch_up(struct session *s)
 {
-	struct block *b = s->block;
-	uint32_t changes = atomic_load(&b->changes);
 	const struct compiled *next;
-	struct live live[BLOCK_OVERRIDES];
-	int n = 0;
 
-	if (changes & 1)
-		return;
-	for (int i = 0; i < BLOCK_OVERRIDES; i++) {
-		live[n].call = atomic_load(&b->overrides[i].call);
-		live[n].value = atomic_load(&b->overrides[i].value);
-		n += (live[n].value & OVERRIDE_USED) != 0;
-	}
-	if (atomic_load(&b->changes) != changes)
-		return;
-	memcpy(s->overrides, live, sizeof live);
-	s->n_overrides = n;
+	s->changes = copy_overrides(s->block, s->overrides, &s->n_overrides);
 	next = atomic_exchange(&s->next, NULL);
 	if (next)
 		s->compiled = next;
-	s->changes = changes;
-	atomic_store(&b->seen, changes);
+	atomic_store(&s->block->seen, s->changes);
 }
 
 const struct compiled *session_set_policy(struct session *s, const struct compiled *c)
