@@ -5,7 +5,7 @@
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci ask event \
               inject inject_$(ARCH)
 HOOK       := main install
-SESSION    := lane target arena policies stream journal session state
+SESSION    := lane pace target arena policies stream journal session state
 SUPERVISOR := $(SESSION) log isolate config doors api http listener worker scribe estate replace crew keeper main
 CLI        := main where tally run policy show replay doctor probe
 

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "pace.h"
 #include "warder/bpf.h"
 #include "warder/failpoint.h"
 #include "warder/filter.h"
@@ -47,6 +48,8 @@ struct session {
 		uint64_t call;
 		uint32_t value;
 	} overrides[BLOCK_OVERRIDES];
+	struct pace pace;
+	bool paced; /* the kernel has the choice */
 	bool poll_first, stand_in;
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
@@ -617,6 +620,7 @@ static void *run(void *arg)
 {
 	struct session *s = arg;
 	struct slot *slot = &s->block->lane.slot;
+	pid_t tid;
 	int r = 0;
 
 	take_wake_signal_only();
@@ -626,7 +630,10 @@ static void *run(void *arg)
 		if (r)
 			continue;
 		FAILPOINT("slot.received");
+		tid = (pid_t)slot->notif.pid;
 		serve(s, slot);
+		if (s->paced && pace_call(&s->pace, tid) && pace_turn(&s->pace, now_ns()))
+			notify_set_sync(s->listener, s->pace.sync);
 	}
 	s->gone = r && r != -EINTR && r != -ENOENT;
 	atomic_store(&s->done, true);
@@ -707,8 +714,8 @@ int session_new(const struct session_opts *o, struct session **out, struct err *
 	s->on_end = o->on_end;
 	s->ctx = o->ctx;
 	init_exec_keys(s);
-	if (!o->no_sync)
-		notify_set_sync(s->listener, true); /* before Linux 6.6: slower, not wrong */
+	pace_init(&s->pace);
+	s->paced = !notify_set_sync(s->listener, s->pace.sync); /* before Linux 6.6: one way only */
 	r = start_thread(s, e);
 	if (r) {
 		free(s);
