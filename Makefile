@@ -84,9 +84,9 @@ $(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(DAEMON_A) $(LIB_A) Make
 		$(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
 
 deps: ## install what building, testing and linting need (Debian 12, as root)
-	tests/deps.sh build test lint
+	tests/deps.sh build test lint bench
 
-build-tests: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS) fail
+build-tests: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS) $(BUILD)/tests/bench/caller fail
 
 fail: ## the hook and daemon with failpoints, for the kill tests
 	$(MAKE) BUILD=$(BUILD)/fail EXTRA="$(EXTRA) -DWARDER_FAILPOINTS" $(BUILD)/fail/warder-hook \
@@ -117,8 +117,11 @@ demo: ## audit, then enforce, a real container; leaves nothing behind
 	@$(MAKE) -s all
 	@WARDER_BUILD=$(abspath $(BUILD)) tests/demo.sh
 
-bench: all $(BUILD)/tests/bench/caller ## measure against the floor; writes $(BUILD)/bench.json
+bench: ## measure against the floor; writes $(BUILD)/bench.json and the plot in README
+	tests/deps.sh build bench
+	$(MAKE) all $(BUILD)/tests/bench/caller
 	tests/bench/run $(BUILD)
+	cp $(BUILD)/bench.svg tests/bench/bench.svg
 
 SANITIZED = $(MAKE) BUILD=$(BUILD)/$(1) FORTIFY= CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	EXTRA="-fsanitize=$(2) -fno-sanitize-recover=all -DWARDER_SANITIZED"
