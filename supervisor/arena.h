@@ -21,7 +21,6 @@
 
 #define ARENA_SESSIONS 4096
 #define ARENA_POLICIES 64
-#define ARENA_FDS      32
 #define ARENA_TEXT     256
 #define ARENA_REQUESTS 16
 #define ARENA_REPLY    (32UL * 1024)
@@ -66,10 +65,10 @@ struct block {
 	struct lane lane;
 } __attribute__((aligned(4096)));
 
-/* Changing a block's policy or overrides: one writer at a time, in the session's process. Between
- * begin and end its calls wait (so: a few stores, nothing else). From end on they are decided anew.
- * A policy's bit in `policies` is set by the writer after `policy` and cleared by the reader when
- * `seen` says that no further record will rest on it and all before are read. */
+/* Changing a block's policy or overrides: one writer at a time (the worker). In between begin and
+ * end the session goes by what it had. From end on its next call is decided anew. A policy's bit
+ * in `policies` is set by the writer after `policy` and cleared by the reader when `seen` says that
+ * no further record will rest on it and all before are read. */
 void block_change_begin(struct block *b);
 void block_change_end(struct block *b);
 
@@ -126,8 +125,6 @@ struct arena {
 	_Atomic uint32_t asked;    /* futex: counts requests; the worker waits for a change */
 	_Atomic uint32_t answered; /* futex: counts answers */
 	struct request requests[ARENA_REQUESTS];
-	int32_t n_fds; /* the keeper's own descriptors: a new worker leaves them alone */
-	int32_t fds[ARENA_FDS];
 	struct policy_text policies[ARENA_POLICIES];
 	struct block blocks[ARENA_SESSIONS];
 };

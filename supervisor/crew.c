@@ -93,9 +93,15 @@ static void set_pid(struct crew *crew, struct child *c, pid_t pid)
 int crew_start(struct crew *crew, struct child *c)
 {
 	bool is_worker = c != &crew->scribe;
-	pid_t keeper = getpid(),
-	      pid = (pid_t)syscall(SYS_clone, SIGCHLD | (is_worker ? CLONE_FILES : 0), 0, 0, 0, 0);
+	pid_t keeper = getpid(), pid;
+	struct err e;
+	int r = is_worker ? table_tidy(crew->table, crew->arena, &e) : 0;
 
+	if (r) {
+		log_say("start the %s: %s", c->name, e.msg);
+		return r;
+	}
+	pid = (pid_t)syscall(SYS_clone, SIGCHLD | (is_worker ? CLONE_FILES : 0), 0, 0, 0, 0);
 	if (pid < 0) {
 		log_say("start the %s: %s", c->name, strerror(errno));
 		return -errno;
@@ -233,6 +239,8 @@ void crew_end(struct crew *crew, struct child *c)
 			break;
 		}
 	}
+	if (WIFSIGNALED(status))
+		say_death(crew, c, status);
 	set_pid(crew, c, 0);
 }
 
@@ -248,7 +256,7 @@ bool crew_has_sessions(const struct crew *crew)
 
 static bool is_due(const struct child *c)
 {
-	return !c->pid && now_ns() >= c->start_at_ns;
+	return !c->pid && !c->held && now_ns() >= c->start_at_ns;
 }
 
 static void start_or_schedule(struct crew *crew, struct child *c)
@@ -278,7 +286,8 @@ int crew_patience(const struct crew *crew)
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
 		int due;
 
-		if (all[i]->pid || (all[i] == &crew->stand_in && all[i]->start_at_ns <= now))
+		if (all[i]->pid || all[i]->held ||
+		    (all[i] == &crew->stand_in && all[i]->start_at_ns <= now))
 			continue;
 		due = all[i]->start_at_ns <= now ? 0
 						 : (int)((all[i]->start_at_ns - now) / 1000000) + 1;

@@ -12,11 +12,13 @@
 #include "arena.h"
 #include "config.h"
 #include "doors.h"
+#include "table.h"
 
 struct child {
 	const char *name, *comm;
 	enum proc proc;
 	pid_t pid; /* 0: not running */
+	bool held; /* not to be started yet */
 	uint64_t started_ns, start_at_ns, pause_ns;
 	uint64_t progress; /* at its last death */
 };
@@ -25,6 +27,7 @@ struct crew {
 	const struct config *config;
 	struct arena *arena;
 	const struct doors *doors;
+	const struct table *table;
 	int up; /* eventfd: a worker has begun to serve */
 	bool poll_first, stopping;
 	struct child worker, scribe, stand_in;

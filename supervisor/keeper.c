@@ -2,7 +2,6 @@
 /* keeper.c - see keeper.h. */
 #include "keeper.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -49,9 +48,8 @@ struct keeper {
 	bool handed_on;
 	struct doors doors;
 	struct crew crew;
-	int n_inherited;
-	int inherited[ARENA_FDS]; /* open already when we started */
-	struct estate estate;     /* what goes to the next warderd, or came from the last */
+	struct table table;
+	struct estate estate; /* what goes to the next warderd, or came from the last */
 	struct watch watches[ARENA_SESSIONS];
 };
 
@@ -145,25 +143,24 @@ static bool take_signals(struct keeper *k)
 	return end;
 }
 
-/* The arena's list of the keeper's descriptors: no worker closes them. */
-static int write_fds(struct keeper *k, struct err *e)
+/* The keeper's descriptors: no worker's. */
+static int own_all(struct keeper *k, struct err *e)
 {
 	const int own[] = { k->memory, k->signals, k->crew.up, k->heritage, k->ready_fd };
-	struct arena *a = k->arena;
-	int n = k->n_inherited;
+	int r = 0;
 
-	memcpy(a->fds, k->inherited, sizeof a->fds);
-	if (n + (int)ARRAY_LEN(own) + DOOR_COUNT > ARENA_FDS)
-		return err_set(e, EMFILE, "more than %d descriptors were given to warderd",
-			       ARENA_FDS - DOOR_COUNT - (int)ARRAY_LEN(own));
-	for (size_t i = 0; i < ARRAY_LEN(own); i++)
-		if (own[i] >= 0)
-			a->fds[n++] = own[i];
-	for (int i = 0; i < DOOR_COUNT; i++)
-		if (k->doors.fd[i] >= 0)
-			a->fds[n++] = k->doors.fd[i];
-	a->n_fds = n;
-	return 0;
+	for (size_t i = 0; !r && i < ARRAY_LEN(own); i++)
+		r = table_add(&k->table, own[i], e);
+	for (int i = 0; !r && i < DOOR_COUNT; i++)
+		r = table_add(&k->table, k->doors.fd[i], e);
+	return r;
+}
+
+/* Closes one of them. */
+static void disown(struct keeper *k, int *fd)
+{
+	table_remove(&k->table, *fd);
+	close(take_fd(fd));
 }
 
 /* The other warderd's time for each step. */
@@ -177,8 +174,10 @@ static void await_end(const struct keeper *k, int sock)
 {
 	struct err e;
 
-	while (replace_expect(sock, REPLACE_COUNT, step(k), &e) != -ENODATA)
-		if (e.num == ETIMEDOUT)
+	int r;
+
+	while ((r = replace_expect(sock, REPLACE_COUNT, step(k), &e)) == -ETIMEDOUT || r == -EPROTO)
+		if (r == -ETIMEDOUT)
 			log_say("the other warderd is killed, and still there");
 }
 
@@ -230,10 +229,7 @@ static int bequeath(struct keeper *k, const struct replace_peer *next, struct er
 /* The next one failed; the numbers in the arena are ours again. */
 static void resume(struct keeper *k)
 {
-	struct err e;
-
 	estate_settle(&k->estate, k->arena);
-	write_fds(k, &e);
 	atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
 	k->crew.stopping = false;
 	k->crew.worker.start_at_ns = k->crew.scribe.start_at_ns = 0;
@@ -313,25 +309,6 @@ static void stop(struct keeper *k)
 	if (!crew->scribe.pid) /* it was in a pause; what is recorded must be read */
 		crew_start(crew, &crew->scribe);
 	crew_end(crew, &crew->scribe);
-}
-
-/* What somebody had open for us already; but ready_fd is about to go. */
-static int note_inherited(struct keeper *k, struct err *e)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-
-	if (!dir)
-		return err_set(e, errno, "open /proc/self/fd");
-	while ((entry = readdir(dir)) && k->n_inherited < ARENA_FDS) {
-		int fd = atoi(entry->d_name);
-
-		if (entry->d_name[0] != '.' && fd != dirfd(dir) && fd > STDERR_FILENO &&
-		    fd != k->ready_fd)
-			k->inherited[k->n_inherited++] = fd;
-	}
-	closedir(dir);
-	return 0;
 }
 
 static int open_signals(int *fd, struct err *e)
@@ -416,7 +393,7 @@ static int enter(struct keeper *k, struct err *e)
 	if (!r)
 		r = doors_open(&k->doors, k->opts->config, e);
 	if (!r)
-		r = write_fds(k, e);
+		r = own_all(k, e);
 	k->crew.arena = k->arena;
 	if (r)
 		return r;
@@ -424,20 +401,39 @@ static int enter(struct keeper *k, struct err *e)
 	return isolate_enter(PROC_KEEPER, NULL, e);
 }
 
+/* Until a worker serves; it may die, as ever. */
+static int await_worker(struct keeper *k, struct err *e)
+{
+	struct pollfd p[] = { { k->signals, POLLIN, 0 }, { k->crew.up, POLLIN, 0 } };
+	uint64_t deadline = step(k), now;
+
+	while ((now = now_ns()) < deadline) {
+		int ms = (int)((deadline - now) / 1000000) + 1, due;
+
+		crew_start_due(&k->crew);
+		due = crew_patience(&k->crew);
+		if (poll(p, ARRAY_LEN(p), due >= 0 && due < ms ? due : ms) < 0)
+			continue;
+		if (p[1].revents)
+			return 0;
+		if (p[0].revents && take_signals(k))
+			return err_set(e, ECANCELED, "wait for the worker");
+	}
+	return err_set(e, ETIMEDOUT, "wait for the worker");
+}
+
 /* The worker serves before the old warderd goes; then its scribe has written all. */
 static int succeed(struct keeper *k, struct err *e)
 {
-	struct pollfd p = { k->crew.up, POLLIN, 0 };
 	int r;
 
 	if (k->heritage < 0)
 		return 0;
 	FAILPOINT("replace.going");
-	r = crew_start(&k->crew, &k->crew.worker);
+	k->crew.scribe.held = true;
+	r = await_worker(k, e);
 	if (r)
-		return err_set(e, r, "start the worker");
-	if (poll(&p, 1, (int)(k->opts->config->timeout_ns / 1000000)) != 1)
-		return err_set(e, ETIMEDOUT, "wait for the worker");
+		return r;
 	FAILPOINT("replace.serving");
 	r = replace_send(k->heritage, REPLACE_SERVING, NULL, step(k), e);
 	if (!r)
@@ -446,15 +442,16 @@ static int succeed(struct keeper *k, struct err *e)
 		await_scribe(k->arena);
 	else if (r)
 		return r;
-	close(take_fd(&k->heritage));
-	return write_fds(k, e);
+	k->crew.scribe.held = false;
+	disown(k, &k->heritage);
+	return 0;
 }
 
 static int open_keeper(struct keeper *k, struct err *e)
 {
 	static const struct isolate_opts isolation = { .webhook = false };
 	bool returns;
-	int r = note_inherited(k, e);
+	int r = table_note(&k->table, k->ready_fd, e);
 
 	if (!r)
 		r = session_probe_recv(&returns, e);
@@ -488,17 +485,19 @@ static int say_ready(struct keeper *k, struct err *e)
 		return 0;
 	if (write(k->ready_fd, "\n", 1) != 1)
 		return err_set(e, errno, "--ready-fd %d", k->ready_fd);
-	close(take_fd(&k->ready_fd));
-	return write_fds(k, e);
+	disown(k, &k->ready_fd);
+	return 0;
 }
 
 /* What goes on in another warderd stays as it is: the sockets' files too. */
 static void close_keeper(struct keeper *k)
 {
 	bool remove = !k->handed_on && k->heritage < 0;
+	const struct child *ours[] = { &k->crew.worker, &k->crew.stand_in };
 
-	if (k->crew.worker.pid) /* it was to replace another one's, and that goes on */
-		kill(k->crew.worker.pid, SIGKILL);
+	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+		if (ours[i]->pid) /* it was to replace another one's, and that goes on */
+			kill(ours[i]->pid, SIGKILL);
 	doors_close(&k->doors, k->opts->config, remove);
 	arena_unmap(k->arena);
 	free(k);
@@ -519,6 +518,7 @@ int keeper_run(const struct keeper_opts *o, struct err *e)
 	crew_init(&k->crew);
 	k->crew.config = o->config;
 	k->crew.doors = &k->doors;
+	k->crew.table = &k->table;
 	r = open_keeper(k, e);
 	if (!r)
 		r = say_ready(k, e);

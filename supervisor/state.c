@@ -31,8 +31,6 @@ static const uint64_t layout[] = {
 	FIELD(arena, asked),
 	FIELD(arena, answered),
 	FIELD(arena, requests),
-	FIELD(arena, n_fds),
-	FIELD(arena, fds),
 	FIELD(arena, policies),
 	FIELD(arena, blocks),
 	sizeof(struct totals),

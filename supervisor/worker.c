@@ -2,7 +2,6 @@
 /* worker.c - see worker.h. */
 #include "worker.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -126,41 +125,6 @@ static void stop_all(struct worker *w)
 	} while (any);
 }
 
-static bool is_recorded(const struct arena *a, int fd)
-{
-	uint32_t high = atomic_load(&a->high);
-
-	for (int i = 0; i < a->n_fds && i < ARENA_FDS; i++)
-		if (a->fds[i] == fd)
-			return true;
-	for (uint32_t i = 0; i < high; i++)
-		if (atomic_load(&a->blocks[i].state) == BLOCK_LIVE && a->blocks[i].listener == fd)
-			return true;
-	return false;
-}
-
-/* The table still holds what a killed worker had open. */
-static int close_leftovers(const struct arena *a, struct err *e)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-
-	if (!dir)
-		return err_set(e, errno, "open /proc/self/fd");
-	while ((entry = readdir(dir))) {
-		int fd = atoi(entry->d_name);
-
-		if (fd > STDERR_FILENO && fd != dirfd(dir) && !is_recorded(a, fd)) {
-			if (notify_is_listener(fd))
-				log_say("a listener that was being handed over is closed: its "
-					"container's calls fail with ENOSYS");
-			close(fd);
-		}
-	}
-	closedir(dir);
-	return 0;
-}
-
 /* One that cannot be served is closed, and so are its calls; the others go on. */
 static void give_up(struct block *b, const struct err *why)
 {
@@ -207,15 +171,13 @@ static void take_over(struct worker *w)
 static int open_worker(struct worker *w, const struct worker_opts *o, struct err *e)
 {
 	sigset_t set;
-	int r = close_leftovers(o->arena, e);
+	int r;
 
 	*w = (struct worker){ .config = o->config,
 			      .arena = o->arena,
 			      .listener = o->listener,
 			      .poll_first = o->poll_first,
 			      .stand_in = o->stand_in };
-	if (r)
-		return r;
 	pthread_mutex_init(&w->lock, NULL);
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);

@@ -42,7 +42,7 @@ struct worker_opts {
 	bool stand_in; /* while the worker is in a pause: no hand-overs, nothing read of callers */
 };
 
-/* Closes what a worker before it left in the table, takes over its sessions, and serves until
+/* Takes over the sessions of the worker before it, and serves until
  * SIGTERM. Then no hand-over is taken any more, calls in hand are finished; the listeners stay open
  * and the blocks LIVE: what becomes of them is the keeper's to say. */
 int worker_run(const struct worker_opts *o, struct err *e);
