@@ -5,8 +5,8 @@
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci ask event \
               inject inject_$(ARCH)
 HOOK       := main install
-SESSION    := lane target arena policies stream journal session state
-SUPERVISOR := $(SESSION) log isolate config doors listener worker scribe estate replace table crew keeper main
+SESSION    := lane pace target arena policies stream journal session state
+SUPERVISOR := $(SESSION) log isolate config doors api http listener worker scribe estate replace table crew keeper main
 CLI        := main where tally run policy show replay doctor probe
 
 VERSION := 0.1.0
@@ -18,6 +18,8 @@ prefix  ?= /usr/local
 PKGS := libseccomp json-c libcap
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
+# What warderd alone needs (and the tests of its parts).
+DAEMON_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 
 # Warning and hardening flags are probed: one that this compiler does not know is left out.
 WANTED := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
@@ -63,6 +65,7 @@ $(LIB_A) $(DAEMON_A):
 $(BUILD)/warder-hook: $(call objs,hook,$(HOOK)) $(LIB_A)
 $(BUILD)/warderd: $(call objs,supervisor,main) $(DAEMON_A) $(LIB_A)
 $(BUILD)/warder: $(call objs,cli,$(CLI)) $(DAEMON_A) $(LIB_A)
+$(BUILD)/warderd: private PKG_LIBS += $(DAEMON_LIBS)
 $(PROGRAMS):
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -70,7 +73,7 @@ $(PROGRAMS):
 $(BUILD)/tests/%: tests/%.c $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
-		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS)
+		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
 
 $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 
@@ -78,7 +81,7 @@ $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 $(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Isupervisor $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
-		$(DAEMON_A) $(LIB_A) $(PKG_LIBS)
+		$(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
 
 deps: ## install what building, testing and linting need (Debian 12, as root)
 	tests/deps.sh build test lint bench
@@ -145,7 +148,7 @@ fuzz-run: $(FUZZ:%=$(BUILD)/%.fuzz)
 		echo "== $$t"; $(BUILD)/$$t.fuzz -max_total_time=$(SECONDS_EACH) -timeout=10 -print_final_stats=0 \
 		-verbosity=0 -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
 $(BUILD)/%.fuzz: tests/fuzz/%.c $(DAEMON_A) $(LIB_A)
-	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
 
 aarch64: ## cross-compile the arm64 part of the injector
 	@mkdir -p $(BUILD)/aarch64
@@ -157,7 +160,7 @@ lint: format-check tidy cppcheck shellcheck ## all linters
 TIDY_FLAGS = $(filter-out -fcf-protection -fstack-clash-protection -ftrivial-auto-var-init=zero,$(ALL_CFLAGS))
 tidy: $(SOURCES:%.c=$(BUILD)/tidy/%)
 # The analyzer does not follow "0, or the outputs are untouched" into other files.
-$(BUILD)/tidy/lib/json $(BUILD)/tidy/lib/policy $(BUILD)/tidy/lib/inject: \
+$(BUILD)/tidy/lib/json $(BUILD)/tidy/lib/policy $(BUILD)/tidy/lib/inject $(BUILD)/tidy/supervisor/api: \
 	TIDY_CHECKS = --checks=-clang-analyzer-core.CallAndMessage
 $(BUILD)/tidy/lib/wire: TIDY_CHECKS = --checks=-clang-analyzer-core.NullDereference
 $(BUILD)/tidy/lib/inject_aarch64: TIDY_FLAGS = --target=aarch64-linux-gnu -std=gnu17 -D_GNU_SOURCE -Iinclude \

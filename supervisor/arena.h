@@ -65,10 +65,10 @@ struct block {
 	struct lane lane;
 } __attribute__((aligned(4096)));
 
-/* Changing a block's policy or overrides: one writer at a time (the worker). In between begin and
- * end the session goes by what it had. From end on its next call is decided anew. A policy's bit
- * in `policies` is set by the writer after `policy` and cleared by the reader when `seen` says that
- * no further record will rest on it and all before are read. */
+/* Changing a block's policy or overrides: one writer at a time, in the session's process. Between
+ * begin and end its calls wait (so: a few stores, nothing else). From end on they are decided anew.
+ * A policy's bit in `policies` is set by the writer after `policy` and cleared by the reader when
+ * `seen` says that no further record will rest on it and all before are read. */
 void block_change_begin(struct block *b);
 void block_change_end(struct block *b);
 

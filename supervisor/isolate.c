@@ -67,6 +67,7 @@ enum proc isolate_parent(enum proc p)
 #define S   (1U << PROC_SCRIBE)
 #define C   (1U << PROC_COURIER)
 #define ALL (K | W | T | S | C)
+#define H   (1U << PROC_COUNT) /* the scribe, when it has a courier */
 
 const struct isolate_cap isolate_cap_rows[] = {
 	{ CAP_KILL, W | T, "to kill a caller whose verdict is kill, whoever its user is" },
@@ -257,9 +258,9 @@ static const struct row rows[] = {
 	ROW("connect", S | C, "syslog, journald; the webhook"),
 
 	/* the webhook */
-	ROW("clone", S | C, "the courier is forked", IF(BITS(0, THREAD_FLAGS | NEW_NAMESPACES, 0))),
-	ROW("kill", S, "the courier ends"),
-	ROW("wait4", S, "the courier ends"),
+	ROW("clone", H, "the courier is forked", IF(BITS(0, THREAD_FLAGS | NEW_NAMESPACES, 0))),
+	ROW("kill", H, "the courier ends"),
+	ROW("wait4", H, "the courier ends"),
 	ROW("socket", C, "the webhook", IF(IS(0, AF_INET))),
 	ROW("socket", C, "the webhook", IF(IS(0, AF_INET6))),
 	ROW("socket", C, "getaddrinfo asks which addresses this host has", IF(IS(0, AF_NETLINK))),
@@ -278,14 +279,14 @@ static const struct row rows[] = {
 	ROW("waitid", K, "a child's end"),
 	ROW("kill", K, "a child is ended"),
 	ROW("unlink", K, "the sockets go with it"),
-	ROW("capget", K | S, "isolating a child"),
-	ROW("capset", K | S, "isolating a child"),
-	ROW("prctl", K | S, "a child ends with us", IF(IS(0, PR_SET_PDEATHSIG))),
-	ROW("prctl", K | S, "isolating a child", IF(IS(0, PR_CAPBSET_READ))),
-	ROW("prctl", K | S, "isolating a child", IF(IS(0, PR_SET_NO_NEW_PRIVS))),
-	ROW("prctl", K | S, "isolating a child", IF_2(IS(0, PR_SET_DUMPABLE), IS(1, 0))),
-	ROW("prctl", K | S, "isolating a child", IF(IS(0, PR_CAP_AMBIENT))),
-	ROW("seccomp", K | S, "isolating a child",
+	ROW("capget", K | H, "isolating a child"),
+	ROW("capset", K | H, "isolating a child"),
+	ROW("prctl", K | H, "a child ends with us", IF(IS(0, PR_SET_PDEATHSIG))),
+	ROW("prctl", K | H, "isolating a child", IF(IS(0, PR_CAPBSET_READ))),
+	ROW("prctl", K | H, "isolating a child", IF(IS(0, PR_SET_NO_NEW_PRIVS))),
+	ROW("prctl", K | H, "isolating a child", IF_2(IS(0, PR_SET_DUMPABLE), IS(1, 0))),
+	ROW("prctl", K | H, "isolating a child", IF(IS(0, PR_CAP_AMBIENT))),
+	ROW("seccomp", K | H, "isolating a child",
 	    IF_2(IS(0, SECCOMP_SET_MODE_FILTER), IS(1, LOAD_FLAGS))),
 	ROW("landlock_create_ruleset", K, "isolating the scribe"),
 	ROW("landlock_add_rule", K, "isolating the scribe"),
@@ -318,87 +319,23 @@ static const struct row rows[] = {
 /* In no process, unless a row above names it: it is killed. */
 static const char *const forbidden[] = {
 	/* another program, another process's memory, registers or descriptors */
-	"execve",
-	"execveat",
-	"ptrace",
-	"process_vm_readv",
-	"process_vm_writev",
-	"process_madvise",
-	"process_mrelease",
-	"pidfd_getfd",
-	"kcmp",
+	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise",
+	"process_mrelease", "pidfd_getfd", "kcmp",
 	/* the kernel */
-	"init_module",
-	"finit_module",
-	"delete_module",
-	"kexec_load",
-	"kexec_file_load",
-	"bpf",
-	"perf_event_open",
-	"userfaultfd",
-	"reboot",
-	"syslog",
-	"iopl",
-	"ioperm",
-	"modify_ldt",
-	"io_uring_setup",
-	"io_uring_enter",
-	"io_uring_register",
-	"acct",
-	"quotactl",
-	"quotactl_fd",
-	"lookup_dcookie",
-	"swapon",
-	"swapoff",
-	"personality",
-	"settimeofday",
-	"clock_settime",
-	"clock_adjtime",
-	"adjtimex",
-	"sethostname",
-	"setdomainname",
-	"vhangup",
-	"fanotify_init",
+	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf",
+	"perf_event_open", "userfaultfd", "reboot", "syslog", "iopl", "ioperm", "modify_ldt",
+	"io_uring_setup", "io_uring_enter", "io_uring_register", "acct", "quotactl", "quotactl_fd",
+	"lookup_dcookie", "swapon", "swapoff", "personality", "settimeofday", "clock_settime",
+	"clock_adjtime", "adjtimex", "sethostname", "setdomainname", "vhangup", "fanotify_init",
 	/* what the others see as the file system, and other namespaces */
-	"mount",
-	"umount2",
-	"pivot_root",
-	"chroot",
-	"move_mount",
-	"open_tree",
-	"fsopen",
-	"fsconfig",
-	"fsmount",
-	"fspick",
-	"mount_setattr",
-	"setns",
-	"unshare",
-	"mknod",
-	"mknodat",
-	"open_by_handle_at",
-	"name_to_handle_at",
+	"mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig",
+	"fsmount", "fspick", "mount_setattr", "setns", "unshare", "mknod", "mknodat",
+	"open_by_handle_at", "name_to_handle_at",
 	/* another identity, keys */
-	"setuid",
-	"setgid",
-	"setreuid",
-	"setregid",
-	"setresuid",
-	"setresgid",
-	"setfsuid",
-	"setfsgid",
-	"setgroups",
-	"add_key",
-	"request_key",
-	"keyctl",
+	"setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid",
+	"setfsgid", "setgroups", "add_key", "request_key", "keyctl",
 	/* a file's owner, mode, attributes: a set-user-id program is made so */
-	"chown",
-	"lchown",
-	"fchownat",
-	"chmod",
-	"fchmodat",
-	"setxattr",
-	"lsetxattr",
-	"fsetxattr",
+	"chown", "lchown", "fchownat", "chmod", "fchmodat", "setxattr", "lsetxattr", "fsetxattr"
 };
 
 /* --- reading them --- */
@@ -412,7 +349,9 @@ static unsigned family(enum proc p, const struct isolate_opts *o)
 		for (unsigned at = q; at != PROC_KEEPER; at = processes[at].parent)
 			if (processes[at].parent == p)
 				who |= 1U << q;
-	return o->webhook ? who : who & ~C;
+	if (!o->webhook)
+		return who & ~C;
+	return who & S ? who | H : who;
 }
 
 uint64_t isolate_effective(enum proc p)

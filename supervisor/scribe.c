@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "http.h"
 #include "journal.h"
 #include "log.h"
 #include "warder/own.h"
@@ -31,8 +32,22 @@ int scribe_check(const struct config *c, struct err *e)
 	return fd < 0 ? fd : 0;
 }
 
-static int serve(struct journal *j, struct err *e)
+/* Without a socket there is no API; one that cannot start leaves the events alone. */
+static struct http *start_api(const struct scribe_opts *o, const struct api_ctx *api)
 {
+	const struct http_opts ho = { .api = api, .unix_sock = o->api, .tcp_sock = o->metrics };
+	struct http *h = NULL;
+	struct err e;
+
+	if ((o->api >= 0 || o->metrics >= 0) && http_start(&ho, &h, &e))
+		log_say("%s", e.msg);
+	return h;
+}
+
+static int serve(const struct scribe_opts *o, struct journal *j, struct err *e)
+{
+	const struct api_ctx api = { .arena = o->arena };
+	struct http *h;
 	sigset_t set;
 	int r, sig;
 
@@ -41,7 +56,9 @@ static int serve(struct journal *j, struct err *e)
 	r = journal_start(j, e);
 	if (r)
 		return r;
+	h = start_api(o, &api);
 	sigwait(&set, &sig);
+	http_stop(h);
 	journal_finish(j);
 	return 0;
 }
@@ -79,7 +96,7 @@ int scribe_run(const struct scribe_opts *o, struct err *e)
 	if (!r)
 		r = journal_new(&jo, &j, e);
 	if (!r)
-		r = serve(j, e);
+		r = serve(o, j, e);
 	journal_free(j);
 	policies_free(p);
 	return r;

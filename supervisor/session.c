@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "pace.h"
 #include "warder/bpf.h"
 #include "warder/failpoint.h"
 #include "warder/filter.h"
@@ -47,6 +48,8 @@ struct session {
 		uint64_t call;
 		uint32_t value;
 	} overrides[BLOCK_OVERRIDES];
+	struct pace pace;
+	bool paced; /* the kernel has the choice */
 	bool poll_first, stand_in;
 	int n_exec_keys;
 	uint64_t exec_keys[EXEC_KEYS]; /* (architecture, number) of execve and execveat */
@@ -368,32 +371,35 @@ static void note_exec(struct session *s, pid_t tid)
 	}
 }
 
-/* Takes what has been changed since: policy and live decisions. While a change is under way, or if
- * one begins meanwhile, all stays as it was. */
+/* The live decisions as they are at one value of `changes`, which is returned; a change under way
+ * is waited for: its writer is a thread of this process. */
+static uint32_t copy_overrides(const struct block *b, struct live live[BLOCK_OVERRIDES], int *n)
+{
+	uint32_t changes;
+
+	do {
+		while ((changes = atomic_load(&b->changes)) & 1)
+			sched_yield();
+		*n = 0;
+		for (int i = 0; i < BLOCK_OVERRIDES; i++) {
+			live[*n].call = atomic_load(&b->overrides[i].call);
+			live[*n].value = atomic_load(&b->overrides[i].value);
+			*n += (live[*n].value & OVERRIDE_USED) != 0;
+		}
+	} while (atomic_load(&b->changes) != changes);
+	return changes;
+}
+
+/* Takes what has been changed since: policy and live decisions. */
 static void catch_up(struct session *s)
 {
-	struct block *b = s->block;
-	uint32_t changes = atomic_load(&b->changes);
 	const struct compiled *next;
-	struct live live[BLOCK_OVERRIDES];
-	int n = 0;
 
-	if (changes & 1)
-		return;
-	for (int i = 0; i < BLOCK_OVERRIDES; i++) {
-		live[n].call = atomic_load(&b->overrides[i].call);
-		live[n].value = atomic_load(&b->overrides[i].value);
-		n += (live[n].value & OVERRIDE_USED) != 0;
-	}
-	if (atomic_load(&b->changes) != changes)
-		return;
-	memcpy(s->overrides, live, sizeof live);
-	s->n_overrides = n;
+	s->changes = copy_overrides(s->block, s->overrides, &s->n_overrides);
 	next = atomic_exchange(&s->next, NULL);
 	if (next)
 		s->compiled = next;
-	s->changes = changes;
-	atomic_store(&b->seen, changes);
+	atomic_store(&s->block->seen, s->changes);
 }
 
 const struct compiled *session_set_policy(struct session *s, const struct compiled *c)
@@ -614,6 +620,7 @@ static void *run(void *arg)
 {
 	struct session *s = arg;
 	struct slot *slot = &s->block->lane.slot;
+	pid_t tid;
 	int r = 0;
 
 	take_wake_signal_only();
@@ -623,7 +630,10 @@ static void *run(void *arg)
 		if (r)
 			continue;
 		FAILPOINT("slot.received");
+		tid = (pid_t)slot->notif.pid;
 		serve(s, slot);
+		if (s->paced && pace_call(&s->pace, tid) && pace_turn(&s->pace, now_ns()))
+			notify_set_sync(s->listener, s->pace.sync);
 	}
 	s->gone = r && r != -EINTR && r != -ENOENT;
 	atomic_store(&s->done, true);
@@ -704,8 +714,8 @@ int session_new(const struct session_opts *o, struct session **out, struct err *
 	s->on_end = o->on_end;
 	s->ctx = o->ctx;
 	init_exec_keys(s);
-	if (!o->no_sync)
-		notify_set_sync(s->listener, true); /* before Linux 6.6: slower, not wrong */
+	pace_init(&s->pace);
+	s->paced = !notify_set_sync(s->listener, s->pace.sync); /* before Linux 6.6: one way only */
 	r = start_thread(s, e);
 	if (r) {
 		free(s);

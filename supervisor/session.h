@@ -64,7 +64,6 @@ struct session_opts {
 	struct block *block;             /* filled, its listener open; the caller's */
 	const struct compiled *compiled; /* of block->policy; must live as long as the session */
 	bool poll_first; /* this kernel's RECV does not return when all tasks have gone */
-	bool no_sync;    /* leave SYNC_WAKE_UP off */
 	/* For a worker in a pause: reads nothing of callers but what starting and kills need, and
 	 * answers as the policy's "fallback" says. */
 	bool stand_in;

@@ -10,8 +10,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -254,11 +256,9 @@ static void on_end(void *ctx)
 
 static struct session *serve_block(struct rig *r, struct block *b)
 {
-	struct session_opts o = { .arena = r->arena,
-				  .block = b,
-				  .compiled = r->compiled,
-				  .on_end = on_end,
-				  .ctx = r };
+	struct session_opts o = {
+		.arena = r->arena, .block = b, .compiled = r->compiled, .on_end = on_end, .ctx = r
+	};
 	struct session *s;
 	struct err e;
 
@@ -724,8 +724,11 @@ static void body_thread_exec(struct shared *sh)
 	if (!pid) {
 		sh->pid[0] = getpid();
 		pthread_create(&t, NULL, exec_in_thread, sh);
-		for (;;)
+		for (;;) { /* not so often that the ring fills up */
 			syscall(SYS_sched_getscheduler, 0);
+			for (volatile int i = 0; i < 20000; i++)
+				continue;
+		}
 	}
 	waitpid(pid, NULL, 0);
 }
@@ -756,6 +759,119 @@ static void test_thread_exec(void **state)
 		lines_free(&l);
 		rig_close(&r);
 	}
+}
+
+/* --- live changes --- */
+
+/* One getpgid() each time the test counts up. */
+static void body_steps(struct shared *sh)
+{
+	for (int i = 1; i <= sh->count[2]; i++) {
+		while (sh->count[1] < i)
+			sched_yield();
+		try_call(sh, SYS_getpgid, 0);
+	}
+}
+
+static int step(struct actor *a)
+{
+	int n = ++a->sh->count[1];
+
+	while (a->sh->n < n)
+		sched_yield();
+	return a->sh->result[n - 1];
+}
+
+static void change(struct block *b, int errnum)
+{
+	block_change_begin(b);
+	if (errnum < 0)
+		assert_int_equal(session_lift(b, AUDIT_ARCH_X86_64, SYS_getpgid), 0);
+	else
+		assert_int_equal(session_override(b, AUDIT_ARCH_X86_64, SYS_getpgid,
+						  (uint16_t)errnum),
+				 0);
+	block_change_end(b);
+}
+
+/* Mode, live decisions and policy: each holds from the very next call on. */
+static void test_changes(void **state)
+{
+	static const char other[] =
+		"{\"defaultAction\": \"SCMP_ACT_ALLOW\", \"syscalls\": [{\"names\": "
+		"[\"getpgid\"], \"action\": \"SCMP_ACT_ERRNO\", \"errnoRet\": 71}]}";
+	const struct policies_key key = { .name = "other" };
+	const struct part part = { body_steps, NULL, WAIT_KILLABLE };
+	const struct compiled *c;
+	const struct event *ev;
+	struct actor a;
+	struct lines l;
+	struct block *b;
+	struct session *s;
+	struct rig r;
+	struct err e;
+
+	(void)state;
+	rig_open(&r, -1);
+	assert_int_equal(policies_add(r.policies, &key, other, strlen(other), &c, NULL, &e), 0);
+	a = actor_start(&r, &part);
+	s = serve(&r, &a, MODE_AUDIT, false);
+	b = session_block(s);
+	a.sh->count[2] = 8;
+	actor_go(&a);
+	assert_int_equal(step(&a), 0);
+	atomic_store(&b->mode, MODE_ENFORCE);
+	assert_int_equal(step(&a), EPERM);
+	change(b, ENOTTY);
+	assert_int_equal(step(&a), ENOTTY);
+	atomic_store(&b->mode, MODE_AUDIT); /* a live denial holds in every mode */
+	assert_int_equal(step(&a), ENOTTY);
+	change(b, 0);
+	atomic_store(&b->mode, MODE_ENFORCE);
+	assert_int_equal(step(&a), 0);
+	change(b, -1);
+	assert_int_equal(step(&a), EPERM);
+	block_change_begin(b);
+	assert_null(session_set_policy(s, c));
+	block_change_end(b);
+	assert_int_equal(step(&a), EPROTO);
+	assert_int_equal(atomic_load(&b->seen), atomic_load(&b->changes));
+	assert_int_equal(step(&a), EPROTO);
+	await_ends(&r, 1);
+	assert_int_equal(actor_end(&a), 0);
+	session_free(s, false);
+	l = rig_lines(&r);
+	ev = find_call(&l, "getpgid", 3);
+	assert_string_equal(ev->rule, "live");
+	assert_string_equal(ev->error, "ENOTTY");
+	assert_string_equal(ev->verdict, "deny");
+	ev = find_call(&l, "getpgid", 4);
+	assert_string_equal(ev->rule, "live");
+	assert_string_equal(ev->verdict, "allow");
+	assert_string_equal(find_call(&l, "getpgid", 5)->policy, "test");
+	assert_string_equal(find_call(&l, "getpgid", 6)->policy, "other");
+	lines_free(&l);
+	policies_put(r.policies, c);
+	rig_close(&r);
+}
+
+static void test_overrides_full(void **state)
+{
+	struct arena *arena;
+	struct block *b;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(arena_new(&arena, &e), 0);
+	b = arena_take(arena);
+	for (int i = 0; i < BLOCK_OVERRIDES; i++)
+		assert_int_equal(session_override(b, AUDIT_ARCH_X86_64, i, EPERM), 0);
+	assert_int_equal(session_override(b, AUDIT_ARCH_I386, 0, EPERM), -ENOSPC);
+	assert_int_equal(session_override(b, AUDIT_ARCH_X86_64, 3, 0), 0); /* there already */
+	assert_int_equal(session_lift(b, AUDIT_ARCH_I386, 0), -ENOENT);
+	assert_int_equal(session_lift(b, AUDIT_ARCH_X86_64, 3), 0);
+	assert_int_equal(session_override(b, AUDIT_ARCH_I386, 0, EPERM), 0);
+	arena_unmap(arena);
 }
 
 /* --- callers that go --- */
@@ -1152,6 +1268,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_starting_native),
 		cmocka_unit_test(test_identity),
 		cmocka_unit_test(test_thread_exec),
+		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_overrides_full),
 		cmocka_unit_test(test_killed_callers),
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_end),
