@@ -82,6 +82,21 @@ void opt_help(const struct opt_usage *u, FILE *to)
 		fprintf(to, "\n%s", u->tail);
 }
 
+static void list_rows(const struct opt *rows)
+{
+	for (; rows && rows->name; rows++)
+		printf("option\t--%s\t%.2s\t%s\t%s\n", rows->name,
+		       rows->letter ? (char[]){ '-', rows->letter, 0 } : "",
+		       rows->arg ? rows->arg : "", rows->help);
+}
+
+static void list_options(const struct opt_usage *u)
+{
+	printf("args\t%s\t%s\n", u->args, u->purpose);
+	list_rows(u->rows);
+	list_rows(always);
+}
+
 static int set(const struct opt *o, const char *value, struct err *e)
 {
 	unsigned long long n;
@@ -159,6 +174,10 @@ int opt_parse(const struct opt_usage *u, int argc, char **argv, int *first, stru
 {
 	int i = 1;
 
+	if (argc == 2 && !strcmp(argv[1], "--options")) {
+		list_options(u);
+		return 1;
+	}
 	for (; i < argc && argv[i][0] == '-' && argv[i][1]; i++) {
 		const struct opt *o;
 		const char *value;

@@ -29,7 +29,9 @@ struct opt_usage {
 
 /* 0: go on, *first is the first word that is no option ("--" ends them; the first non-option ends
  * them too); 1: help or version was printed to stdout, exit 0; -EINVAL: e says which option and
- * why. */
+ * why. --options, alone, prints the rows for programs (shell completion): a line
+ * "args ARGS PURPOSE", then one "option --NAME -LETTER ARG HELP" each, by tabs; what a row lacks is
+ * empty. */
 int opt_parse(const struct opt_usage *u, int argc, char **argv, int *first, struct err *e);
 void opt_help(const struct opt_usage *u, FILE *to);
 
