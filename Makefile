@@ -7,7 +7,8 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
 HOOK       := main install
 SESSION    := lane pace target arena policies stream journal session state
 SUPERVISOR := $(SESSION) log isolate config doors api http listener worker scribe estate replace table crew keeper main
-CLI        := main where tally run policy show replay doctor probe
+CLI        := main where tally run policy policy_show policy_replay doctor probe \
+              client plain grid pick ps show event_line events screen top mode override reload completion
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -20,6 +21,8 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # What warderd alone needs (and the tests of its parts).
 DAEMON_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
+# What warder alone needs.
+CLI_LIBS    := $(shell pkg-config --libs libcurl 2>/dev/null)
 
 # Warning and hardening flags are probed: one that this compiler does not know is left out.
 WANTED := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
@@ -66,6 +69,7 @@ $(BUILD)/warder-hook: $(call objs,hook,$(HOOK)) $(LIB_A)
 $(BUILD)/warderd: $(call objs,supervisor,main) $(DAEMON_A) $(LIB_A)
 $(BUILD)/warder: $(call objs,cli,$(CLI)) $(DAEMON_A) $(LIB_A)
 $(BUILD)/warderd: private PKG_LIBS += $(DAEMON_LIBS)
+$(BUILD)/warder: private PKG_LIBS += $(CLI_LIBS)
 $(PROGRAMS):
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
@@ -75,6 +79,7 @@ $(BUILD)/tests/%: tests/%.c $(DAEMON_A) $(LIB_A) Makefile
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
 		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
 
+$(BUILD)/tests/unit/pick: private PKG_LIBS += $(CLI_LIBS)
 $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 
 # A fuzz target, fed from files: the corpus is replayed in every `make check`.
@@ -162,7 +167,7 @@ tidy: $(SOURCES:%.c=$(BUILD)/tidy/%)
 # The analyzer does not follow "0, or the outputs are untouched" into other files.
 $(BUILD)/tidy/lib/json $(BUILD)/tidy/lib/policy $(BUILD)/tidy/lib/inject $(BUILD)/tidy/supervisor/api: \
 	TIDY_CHECKS = --checks=-clang-analyzer-core.CallAndMessage
-$(BUILD)/tidy/lib/wire: TIDY_CHECKS = --checks=-clang-analyzer-core.NullDereference
+$(BUILD)/tidy/lib/wire $(BUILD)/tidy/cli/client: TIDY_CHECKS = --checks=-clang-analyzer-core.NullDereference
 $(BUILD)/tidy/lib/inject_aarch64: TIDY_FLAGS = --target=aarch64-linux-gnu -std=gnu17 -D_GNU_SOURCE -Iinclude \
 	-isystem /usr/aarch64-linux-gnu/include
 $(BUILD)/tidy/%: %.c .clang-tidy

@@ -82,6 +82,12 @@ static int by_count(const void *left, const void *right)
 	return strcmp(l->text, r->text);
 }
 
+void tally_sort(struct tally *t)
+{
+	if (t->n_rows)
+		qsort(t->rows, t->n_rows, sizeof *t->rows, by_count);
+}
+
 /* The widths of tab-separated columns; returns nothing past COLUMNS. */
 static void measure(const char *text, size_t *widths)
 {
@@ -114,8 +120,7 @@ void tally_print(struct tally *t, const char *header, FILE *to)
 	const char *rest = strchr(header, '\t');
 	size_t widths[COLUMNS] = { 0 };
 
-	if (t->n_rows)
-		qsort(t->rows, t->n_rows, sizeof *t->rows, by_count);
+	tally_sort(t);
 	measure(rest + 1, widths);
 	for (size_t i = 0; i < t->n_rows; i++)
 		measure(t->rows[i].text, widths);

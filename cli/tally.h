@@ -27,7 +27,9 @@ struct tally {
 
 /* who: whom it came from, NULL or "": unknown. Out of memory: counted in others. */
 void tally_add(struct tally *t, const char *text, const char *who, uint64_t n);
-/* The rows by their count, under a header of tab-separated column names (for count, the row's
+/* The rows by their count, most first. */
+void tally_sort(struct tally *t);
+/* Sorted, under a header of tab-separated column names (for count, the row's
  * columns, who); text is escaped already. */
 void tally_print(struct tally *t, const char *header, FILE *to);
 void tally_fini(struct tally *t);

@@ -3,7 +3,8 @@ load lib
 bats_require_minimum_version 1.5.0
 
 MAN=$REPO/man/warder.1
-VERBS=("run" "policy check" "policy show" "policy replay" "doctor")
+VERBS=("run" "policy check" "policy show" "policy replay" "doctor" "ps" "show" "events" "top" "mode"
+	"deny" "allow" "lift" "reload" "completion")
 
 warder() {
 	"$WARDER_BUILD/warder" "$@"
@@ -55,7 +56,10 @@ all_allowed='{defaultAction: "SCMP_ACT_ALLOW"}'
 	for words in "" "nonsense" "help nonsense" "policy" "policy nonsense" "policy check" \
 		"policy show" "policy show a b" "policy replay a" "doctor word" "doctor --nonsense" \
 		"policy check --caps" "policy check --strict=1 a" "policy show --arch vax a" \
-		"policy show --kernel six a" "policy show --caps CAP_NONE a"; do
+		"policy show --kernel six a" "policy show --caps CAP_NONE a" "ps word" "show" "show a b" \
+		"events --since yesterday" "events --lines many" "top --interval 1ms" "mode web" "mode web record" \
+		"mode --all web audit" "deny web" "deny web nonsense" "deny web mount --errno EMANY" "allow web" \
+		"lift web mount mount" "reload word" "completion" "completion tcsh" "show --socket"; do
 		# shellcheck disable=SC2086
 		run warder $words
 		echo "$words: $status"
@@ -71,7 +75,9 @@ all_allowed='{defaultAction: "SCMP_ACT_ALLOW"}'
 	for verb in "${VERBS[@]}"; do
 		have+=$(options "$verb")$'\n'
 	done
-	want=$(sed 's/\\-/-/g' "$MAN" | sed -nE '/^\.SH EXAMPLES/q; s/^\.BR? .*(--[a-z]+).*/\1/p')
+	want=$(for page in "$MAN" "$REPO/man/warder-control.1"; do
+		sed 's/\\-/-/g' "$page" | sed -nE '/^\.SH EXAMPLES/q; s/^\.BR? .*(--[a-z]+).*/\1/p'
+	done)
 	diff <(sort -u <<<"$have" | grep .) <(sort -u <<<"$want" | grep .)
 }
 

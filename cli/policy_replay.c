@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* replay.c - warder policy replay: recorded events against another policy. */
+/* policy_replay.c - warder policy replay: recorded events against another policy. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
