@@ -218,28 +218,16 @@ static bool put_identity(struct session *s, struct commit *next, uint8_t ident,
 	return true;
 }
 
-/* Sees to it that slot->ident holds the caller's identity: read now if it is new, has exec'd or is
- * older than IDENT_TTL_NS (a number may be another task's by then). slot->flags tells how far to
- * trust it. */
-static void identify(struct session *s, struct slot *slot, struct commit *next)
+/* Reads who calls, for slot->ident, and gives it to the reader. Apart from identify(): what it
+ * keeps on the stack is cleared on the way in, and most calls need none of it. */
+static __attribute__((noinline)) void read_identity(struct session *s, struct slot *slot,
+						    struct commit *next)
 {
 	pid_t tid = (pid_t)slot->notif.pid;
-	uint8_t n = (uint8_t)(tid % SESSION_IDENTS);
-	struct ident *ident = &s->idents[n];
+	struct ident *ident = &s->idents[slot->ident];
 	struct identity id;
 
-	slot->ident = n;
-	if (s->stand_in) {
-		slot->flags |= RECORD_NO_IDENTITY;
-		return;
-	}
 	FAILPOINT("session.identify");
-	if (s->reader != atomic_load_explicit(&s->arena->readers, memory_order_relaxed)) {
-		memset(s->idents, 0, sizeof s->idents);
-		s->reader = atomic_load(&s->arena->readers);
-	}
-	if (ident->tid == tid && slot->time_ns < ident->until_ns)
-		return;
 	ident->tid = 0;
 	if (target_identity(tid, s->block->init, &id)) {
 		slot->flags |= RECORD_NO_IDENTITY;
@@ -247,12 +235,34 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 	}
 	if (notify_valid(s->listener, slot->notif.id))
 		slot->flags |= RECORD_LATE;
-	if (!put_identity(s, next, n, &id)) {
+	if (!put_identity(s, next, slot->ident, &id)) {
 		slot->flags |= RECORD_NO_IDENTITY;
 	} else if (!slot->flags && (tid != s->execing || slot->time_ns > s->execing_until_ns)) {
 		ident->tid = tid;
 		ident->until_ns = slot->time_ns + IDENT_TTL_NS;
 	}
+}
+
+/* Sees to it that slot->ident holds the caller's identity: read now if it is new, has exec'd or is
+ * older than IDENT_TTL_NS (a number may be another task's by then). slot->flags tells how far to
+ * trust it. */
+static void identify(struct session *s, struct slot *slot, struct commit *next)
+{
+	pid_t tid = (pid_t)slot->notif.pid;
+	const struct ident *ident;
+
+	slot->ident = (uint8_t)(tid % SESSION_IDENTS);
+	ident = &s->idents[slot->ident];
+	if (s->stand_in) {
+		slot->flags |= RECORD_NO_IDENTITY;
+		return;
+	}
+	if (s->reader != atomic_load_explicit(&s->arena->readers, memory_order_relaxed)) {
+		memset(s->idents, 0, sizeof s->idents);
+		s->reader = atomic_load(&s->arena->readers);
+	}
+	if (ident->tid != tid || slot->time_ns >= ident->until_ns)
+		read_identity(s, slot, next);
 }
 
 /* SIGKILL to the caller's thread group: the number is held by a pidfd before the id is checked, so
@@ -504,8 +514,10 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 		if (n->pid)
 			identify(s, slot, next);
 	}
-	if (is_exec(s, &n->data))
-		note_exec(s, (pid_t)n->pid);
+	if (!is_exec(s, &n->data))
+		return;
+	note_exec(s, (pid_t)n->pid);
+	memset(s->idents, 0, sizeof s->idents); /* who calls next may be another program */
 }
 
 static void clear_slot(struct slot *slot)
@@ -528,8 +540,6 @@ static void commit_call(struct session *s, struct slot *slot, struct commit *nex
 	FAILPOINT("slot.committed");
 	if (event)
 		arena_mark(s->arena, s->block);
-	if (is_exec(s, &slot->notif.data)) /* who calls next may be another program */
-		memset(s->idents, 0, sizeof s->idents);
 	clear_slot(slot);
 	FAILPOINT("slot.free");
 }
