@@ -6,7 +6,7 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
               inject inject_$(ARCH)
 HOOK       := main install
 SESSION    := lane pace target arena policies stream journal session state
-SUPERVISOR := $(SESSION) log isolate config doors api http listener worker scribe estate replace table crew keeper main
+SUPERVISOR := $(SESSION) log isolate config doors api http estate store listener worker scribe replace table crew keeper main
 CLI        := main where tally run policy policy_show policy_replay doctor probe \
               client plain grid pick ps show event_line events screen top mode override reload completion
 

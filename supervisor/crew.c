@@ -53,6 +53,7 @@ static _Noreturn void worker_main(struct crew *crew, bool stand_in)
 	const struct worker_opts o = { .config = crew->config,
 				       .arena = crew->arena,
 				       .listener = crew->doors->fd[DOOR_LISTENER],
+				       .store = crew->store,
 				       .up = crew->up,
 				       .poll_first = crew->poll_first,
 				       .stand_in = stand_in };
@@ -311,6 +312,7 @@ void crew_is_up(struct crew *crew)
 void crew_init(struct crew *crew)
 {
 	*crew = (struct crew){
+		.store = -1,
 		.up = -1,
 		.worker = { .name = "worker", .comm = "warderd-worker", .proc = PROC_WORKER },
 		.stand_in = { .name = "stand-in",

@@ -28,7 +28,8 @@ struct crew {
 	struct arena *arena;
 	const struct doors *doors;
 	const struct table *table;
-	int up; /* eventfd: a worker has begun to serve */
+	int store; /* NOTIFY_SOCKET; -1: none */
+	int up;    /* eventfd: a worker has begun to serve */
 	bool poll_first, stopping;
 	struct child worker, scribe, stand_in;
 	uint64_t died_ns; /* the last worker; 0: none since one began to serve */

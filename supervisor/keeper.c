@@ -26,6 +26,7 @@
 #include "scribe.h"
 #include "session.h"
 #include "state.h"
+#include "store.h"
 #include "warder/failpoint.h"
 #include "warder/notify.h"
 #include "warder/own.h"
@@ -49,7 +50,9 @@ struct keeper {
 	struct doors doors;
 	struct crew crew;
 	struct table table;
-	struct estate estate; /* what goes to the next warderd, or came from the last */
+	struct stored stored;             /* what systemd gave us */
+	uint64_t watchdog_ns, watched_ns; /* how often systemd must hear of us; when it last did */
+	struct estate estate;             /* what goes to the next warderd, or came from the last */
 	struct watch watches[ARENA_SESSIONS];
 };
 
@@ -146,7 +149,8 @@ static bool take_signals(struct keeper *k)
 /* The keeper's descriptors: no worker's. */
 static int own_all(struct keeper *k, struct err *e)
 {
-	const int own[] = { k->memory, k->signals, k->crew.up, k->heritage, k->ready_fd };
+	const int own[] = { k->memory,   k->signals,  k->crew.up,
+			    k->heritage, k->ready_fd, k->crew.store };
 	int r = 0;
 
 	for (size_t i = 0; !r && i < ARRAY_LEN(own); i++)
@@ -260,6 +264,18 @@ static void hand_on(struct keeper *k)
 	resume(k);
 }
 
+/* All is well as long as worker and scribe run, and the scribe has not stopped reading. */
+static void tell_watchdog(struct keeper *k)
+{
+	uint64_t now = now_ns();
+
+	if (!k->watchdog_ns || now - k->watched_ns < k->watchdog_ns / 4 || !k->crew.worker.pid ||
+	    !k->crew.scribe.pid)
+		return;
+	store_say(k->crew.store, "WATCHDOG=1");
+	k->watched_ns = now;
+}
+
 static void loop(struct keeper *k)
 {
 	struct pollfd p[] = { { k->signals, POLLIN, 0 },
@@ -274,6 +290,9 @@ static void loop(struct keeper *k)
 		ms = crew_patience(&k->crew);
 		if (sessions && (ms < 0 || ms > TICK_MS))
 			ms = TICK_MS;
+		tell_watchdog(k);
+		if (k->watchdog_ns && (ms < 0 || (uint64_t)ms > k->watchdog_ns / 4000000))
+			ms = (int)(k->watchdog_ns / 4000000);
 		if (poll(p, ARRAY_LEN(p), ms) < 0)
 			continue;
 		if (p[1].revents)
@@ -294,8 +313,13 @@ static void stop(struct keeper *k)
 	int n = 0;
 
 	crew->stopping = true;
+	store_say(crew->store, "STOPPING=1");
 	crew_end(crew, &crew->worker);
 	crew_end(crew, &crew->stand_in);
+	if (crew->store >= 0 && crew_has_sessions(crew)) {
+		log_say("the containers' listeners stay in systemd's store for the next start");
+		high = 0;
+	}
 	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++)
 		if (atomic_load(&k->arena->blocks[i].state) == BLOCK_LIVE) {
 			atomic_store(&k->arena->blocks[i].state, BLOCK_ENDED);
@@ -376,19 +400,55 @@ static int inherit(struct keeper *k, struct err *e)
 	return r ? r : await_go(k, e);
 }
 
+/* Out of systemd's store: every process before us is dead. A state that is not ours is given up:
+ * whoever holds its listeners on makes the containers hang. */
+static void revive(struct keeper *k)
+{
+	struct err e;
+	int r;
+
+	for (int i = 0; i < DOOR_COUNT; i++)
+		table_remove(&k->table, k->stored.doors.fd[i]);
+	k->estate.doors = k->stored.doors;
+	for (int i = 0; i < k->stored.n; i++)
+		table_remove(&k->table, k->stored.sessions[i].fd);
+	if (k->stored.memory < 0)
+		return;
+	table_remove(&k->table, k->stored.memory);
+	r = state_attach(k->stored.memory, &k->arena, &e);
+	if (!r)
+		r = state_check(k->arena, &e);
+	if (!r) {
+		store_match(&k->stored, k->arena, &k->estate);
+		return;
+	}
+	log_say("what systemd stored cannot be used, %d containers' notified calls fail with "
+		"ENOSYS: %s",
+		k->stored.n, e.msg);
+	arena_unmap(take_ptr(k->arena));
+	close(take_fd(&k->stored.memory));
+	store_say(k->crew.store, "FDSTOREREMOVE=1\nFDNAME=state");
+	for (int i = 0; i < k->stored.n; i++) {
+		store_remove_session(k->crew.store, k->stored.sessions[i].number);
+		close(k->stored.sessions[i].fd);
+	}
+}
+
 /* The inheritance, and what is missing in it. Until here nothing was written to the arena. After it
  * the keeper is isolated, and may start others. */
 static int enter(struct keeper *k, struct err *e)
 {
 	int r = 0;
 
+	k->doors = k->estate.doors;
+	doors_fit(&k->doors, k->opts->config, &k->estate.doors);
 	if (k->arena) {
 		k->memory = take_fd(&k->estate.memory);
-		k->doors = k->estate.doors;
-		doors_fit(&k->doors, k->opts->config, &k->estate.doors);
 		log_say("%d sessions inherited", estate_settle(&k->estate, k->arena));
 	} else {
 		r = state_new(&k->arena, &k->memory, e);
+		if (!r)
+			r = store_put_state(k->crew.store, k->memory, e);
 	}
 	if (!r)
 		r = doors_open(&k->doors, k->opts->config, e);
@@ -397,6 +457,9 @@ static int enter(struct keeper *k, struct err *e)
 	k->crew.arena = k->arena;
 	if (r)
 		return r;
+	for (int i = 0; i < PROC_COUNT; i++)
+		if (k->heritage < 0)
+			atomic_store(&k->arena->pids[i], 0);
 	atomic_store(&k->arena->pids[PROC_KEEPER], getpid());
 	return isolate_enter(PROC_KEEPER, NULL, e);
 }
@@ -451,7 +514,13 @@ static int open_keeper(struct keeper *k, struct err *e)
 {
 	static const struct isolate_opts isolation = { .webhook = false };
 	bool returns;
-	int r = table_note(&k->table, k->ready_fd, e);
+	int r;
+
+	store_take(&k->stored);
+	r = table_note(&k->table, k->ready_fd, e);
+	if (!r)
+		r = store_open(&k->crew.store, e);
+	k->watchdog_ns = store_watchdog();
 
 	if (!r)
 		r = session_probe_recv(&returns, e);
@@ -469,6 +538,8 @@ static int open_keeper(struct keeper *k, struct err *e)
 		return err_set(e, errno, "make an eventfd");
 	if (k->opts->replace)
 		r = inherit(k, e);
+	if (!r && !k->arena)
+		revive(k);
 	if (!r)
 		r = enter(k, e);
 	if (!r)
@@ -481,6 +552,7 @@ static int open_keeper(struct keeper *k, struct err *e)
 static int say_ready(struct keeper *k, struct err *e)
 {
 	log_say("ready: listening on %s", k->opts->config->socket);
+	store_say(k->crew.store, "READY=1\nMAINPID=%d\nSTATUS=serving", (int)getpid());
 	if (k->ready_fd < 0)
 		return 0;
 	if (write(k->ready_fd, "\n", 1) != 1)

@@ -15,6 +15,7 @@
 
 #include "listener.h"
 #include "log.h"
+#include "store.h"
 #include "warder/notify.h"
 #include "warder/own.h"
 
@@ -69,6 +70,9 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 	if (b) {
 		session_fill(b, &n->start);
 		b->number = atomic_fetch_add(&w->arena->handovers, 1) + 1;
+		r = store_put_session(w->store, b->number, b->listener, e);
+		if (r)
+			log_say("container %s: %s", b->id, e->msg);
 		arena_publish(b);
 		arena_mark(w->arena, b);
 		r = serve_block(w, b, n->compiled, e);
@@ -85,6 +89,8 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 static void reap(struct worker *w, bool all)
 {
 	struct member **at, *m, *gone = NULL;
+	uint64_t number;
+	bool keep;
 
 	pthread_mutex_lock(&w->lock);
 	at = &w->members;
@@ -100,7 +106,11 @@ static void reap(struct worker *w, bool all)
 	pthread_mutex_unlock(&w->lock);
 	while ((m = gone)) {
 		gone = m->next;
-		session_free(m->session, all && !session_gone(m->session));
+		keep = all && !session_gone(m->session);
+		number = session_block(m->session)->number;
+		session_free(m->session, keep);
+		if (!keep)
+			store_remove_session(w->store, number);
 		policies_put(w->policies, m->compiled);
 		free(m);
 	}
@@ -176,6 +186,7 @@ static int open_worker(struct worker *w, const struct worker_opts *o, struct err
 	*w = (struct worker){ .config = o->config,
 			      .arena = o->arena,
 			      .listener = o->listener,
+			      .store = o->store,
 			      .poll_first = o->poll_first,
 			      .stand_in = o->stand_in };
 	pthread_mutex_init(&w->lock, NULL);

@@ -24,6 +24,7 @@ struct worker {
 	struct arena *arena;
 	struct policies *policies;
 	int listener;    /* listener.sock */
+	int store;       /* see store.h; -1: none */
 	int signals;     /* a signalfd of its own */
 	int wake;        /* eventfd: a session or a hand-over has ended */
 	bool poll_first; /* see session.h */
@@ -37,7 +38,8 @@ struct worker_opts {
 	const struct config *config;
 	struct arena *arena;
 	int listener;
-	int up; /* eventfd, told when all sessions are served; -1: nobody asks */
+	int store; /* NOTIFY_SOCKET (store.h); -1: none */
+	int up;    /* eventfd, told when all sessions are served; -1: nobody asks */
 	bool poll_first;
 	bool stand_in; /* while the worker is in a pause: no hand-overs, nothing read of callers */
 };
