@@ -6,7 +6,6 @@ import random
 import select
 import statistics
 import subprocess
-import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -87,7 +86,7 @@ class Daemon:
         ready, w = os.pipe()
         with open(self.dir + "/log", "w") as log:
             self.proc = subprocess.Popen(
-                [lab.build + "/warderd", *self.options(lab), "--socket", self.sock, "--policies", self.dir + "/p",
+                [lab.build + "/warderd", "--socket", self.sock, "--policies", self.dir + "/p",
                  "--policy", "bench", "--mode", mode, "--events", self.events, "--ready-fd", str(w),
                  "--timeout", "60s"], pass_fds=[w], stderr=log, stdin=subprocess.DEVNULL)
         os.close(w)
@@ -95,9 +94,6 @@ class Daemon:
         os.close(ready)
         if not ok:
             raise Wrong("warderd does not start: " + open(self.dir + "/log").read())
-
-    def options(self, lab):
-        return []
 
     def __enter__(self):
         return self
@@ -193,7 +189,3 @@ def shuffled(runs):
 
 def median(rows, name, key=None):
     return statistics.median(r[name][key] if key else r[name] for r in rows)
-
-
-def fail(text):
-    sys.exit("bench: " + text)

@@ -61,7 +61,7 @@ def latency_round(lab, kind, place, pairs, ms):
 
 
 def latency(lab):
-    rounds, pairs, ms = (2, 2, 15) if lab.quick else (15, 5, 40)
+    rounds, pairs, ms = (2, 2, 15) if lab.quick else (21, 5, 40)
     for kind, place in LATENCY:
         rows, ratios, shares = [], [], []
         for _ in range(rounds):

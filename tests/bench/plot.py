@@ -22,6 +22,10 @@ def words(name):
     return name
 
 
+def digits(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
 def text(x, y, words, kind=""):
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(words)}</text>'
 
@@ -70,7 +74,7 @@ def panel(x, y, title, says, rows, limit=None):
         parts += [text(x + LABEL - 10, middle + 4, label, "r"),
                   line(axis.at(low), middle, axis.at(high), middle, BLUE, 2),
                   f'<circle cx="{axis.at(ratio):.1f}" cy="{middle}" r="4" fill="{BLUE}"/>',
-                  text(x + LABEL + AXIS + 12, middle + 4, f"{ratio:.2f}", ""),
+                  text(x + LABEL + AXIS + 12, middle + 4, digits(ratio)),
                   text(x + LABEL + AXIS + 46, middle + 4, note, "s")]
     return parts, bottom + 24 - y
 
@@ -80,7 +84,7 @@ def ratio(out, key):
 
 
 def latency_rows(out):
-    return [(words(k + p), *ratio(out, f"{k}{p}_floor_ratio"), f"{out[k + p + '_us']:.2f} us") for k, p in LATENCY]
+    return [(words(k + p), *ratio(out, f"{k}{p}_floor_ratio"), digits(out[k + p + '_us']) + " us") for k, p in LATENCY]
 
 
 def throughput_rows(out):
