@@ -144,7 +144,10 @@ static int parse_process_state(const struct json_at *at, int n_fds, struct oci_p
 	if ((json_child(at, "pid", &key) && parse_pid(&key, &ps->pid, e)) ||
 	    (json_child(at, "metadata", &key) && json_str(&key, &ps->metadata, e)))
 		return -e->num;
-	return ps->pid > 0 ? 0 : json_err(at, e, "\"pid\" is missing or 0");
+	/* crun 1.8 says 0 for what enters a running container */
+	return ps->pid > 0 || !strcmp(ps->state.status, "running")
+		       ? 0
+		       : json_err(at, e, "\"pid\" is missing or 0");
 }
 
 int oci_process_state_parse(const char *text, size_t len, int n_fds, struct oci_process_state *out,

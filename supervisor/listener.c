@@ -12,6 +12,7 @@
 
 #include "log.h"
 #include "warder/ask.h"
+#include "warder/native.h"
 #include "warder/notify.h"
 #include "warder/oci.h"
 #include "warder/own.h"
@@ -30,6 +31,8 @@ struct handover {
 	const struct compiled *compiled;
 	char policy[POLICY_NAME_MAX];
 	enum mode mode;
+	bool starting; /* the program's first exec is still to come, and will be seen */
+	struct kin kin;
 };
 
 /* Names that engines put into annotations, first found wins. */
@@ -146,12 +149,47 @@ static int answer_ask(struct handover *h, const struct ask *ask, struct err *e)
 	return send_answer(h, &a, prog, e);
 }
 
-/* A native runtime's hand-over: policy and mode by annotation, listenerMetadata (a policy's name),
- * default. */
+/* listenerMetadata: "POLICY" or "POLICY:MODE". */
+struct metadata {
+	char policy[POLICY_NAME_MAX + 1]; /* one more: too long is seen to be too long */
+	const char *mode;
+};
+
+static struct metadata read_metadata(const char *text)
+{
+	struct metadata m = { .mode = NULL };
+	size_t len = strcspn(text, ":");
+
+	memcpy(m.policy, text, len < sizeof m.policy ? len : sizeof m.policy - 1);
+	m.mode = text[len] ? text + len + 1 : NULL;
+	return m;
+}
+
+/* What enters a container goes by what the container goes by now. */
+static int choose_kin(struct handover *h, const struct oci_process_state *ps, struct err *e)
+{
+	int r;
+
+	if (strcmp(ps->state.status, "running") != 0 ||
+	    !worker_kin(h->worker, ps->state.id, ps->pid, &h->kin))
+		return 0;
+	r = policies_at(h->worker->policies, h->kin.policy, &h->compiled, e);
+	if (r)
+		return r;
+	h->mode = h->kin.mode;
+	snprintf(h->policy, sizeof h->policy, "%s", h->compiled->policy->name);
+	return 1;
+}
+
+/* A native runtime's hand-over: policy and mode by the container it enters, by annotation,
+ * listenerMetadata, default. A profile that does not ask about exec would never be seen to leave
+ * the runtime's own part. */
 static int choose_native(struct handover *h, const struct oci_process_state *ps, struct err *e)
 {
+	const struct metadata metadata = read_metadata(ps->metadata);
 	const struct choice want = {
-		.policy = *ps->metadata ? ps->metadata : NULL,
+		.policy = *ps->metadata ? metadata.policy : NULL,
+		.mode = metadata.mode,
 		.annotated_policy = oci_annotation(&ps->state, "io.warder.policy"),
 		.annotated_mode = oci_annotation(&ps->state, "io.warder.mode"),
 	};
@@ -160,12 +198,20 @@ static int choose_native(struct handover *h, const struct oci_process_state *ps,
 	int r;
 
 	snprintf(h->who, sizeof h->who, "container %s", ps->state.id);
-	if (oci_config_read(ps->state.bundle, &config, &unread))
-		log_say("%s: its capabilities are not known (%s): conditions on them do not hold",
+	if (oci_config_read(ps->state.bundle, &config, &unread)) {
+		log_say("%s: its config.json is not known (%s): taken as without capabilities",
 			h->who, unread.msg);
-	r = choose(h, &want, config.caps_known, config.bounding, e);
+		config.caps_known = true;
+	}
+	/* crun says nothing of what enters, but warder-runtime names the mode and asks about exec
+	 */
+	h->starting = ps->pid ? config.seccomp && native_asks_exec(config.seccomp)
+			      : metadata.mode != NULL;
+	r = choose_kin(h, ps, e);
+	if (!r)
+		r = choose(h, &want, config.caps_known, config.bounding, e);
 	oci_config_fini(&config);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 static int start_session(struct handover *h, const struct oci_process_state *ps, bool asked,
@@ -181,10 +227,11 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 			   .wiring = asked ? WIRING_HOOK : WIRING_NATIVE,
 			   .mode = h->mode,
 			   .init = ps->pid,
-			   .starting = true,
+			   .starting = asked || h->starting,
 			   .after_ns = h->compiled->policy->fallback_after_ns,
 			   .listener = *listener },
 		.compiled = h->compiled,
+		.kin = h->kin.found ? &h->kin : NULL,
 	};
 	int r;
 

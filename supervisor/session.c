@@ -117,12 +117,17 @@ static bool is_exec(const struct session *s, const struct seccomp_data *d)
 /* Is the caller a thread of the container's init? Only asked while starting. */
 static bool is_init(struct session *s, pid_t tid)
 {
+	pid_t tgid;
+
 	for (int i = 0; i < s->n_init_threads; i++)
 		if (s->init_threads[i] == tid)
 			return true;
-	if (target_tgid(tid) != s->block->init ||
+	tgid = target_tgid(tid);
+	if ((s->block->init && tgid != s->block->init) ||
 	    notify_valid(s->listener, s->block->lane.slot.notif.id))
 		return false;
+	if (!s->block->init && tgid > 0) /* not told, but nobody else has the filter yet */
+		s->block->init = tgid;
 	if (s->n_init_threads < INIT_THREADS)
 		s->init_threads[s->n_init_threads++] = tid;
 	return true;
@@ -688,8 +693,8 @@ void session_fill(struct block *b, const struct session_start *s)
 	b->listener = s->listener;
 	b->after_ns = s->after_ns;
 	atomic_store(&b->mode, (uint32_t)s->mode);
-	atomic_store(&b->starting, s->starting && s->init > 0);
-	b->has_start_root = s->starting && outside_root(s->init, &b->start_root);
+	atomic_store(&b->starting, s->starting);
+	b->has_start_root = s->starting && s->init > 0 && outside_root(s->init, &b->start_root);
 }
 
 /* An empty handler without SA_RESTART: the signal's only work is to end a blocked RECV. */

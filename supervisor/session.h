@@ -80,7 +80,7 @@ struct session_start {
 	uint32_t policy; /* index in the arena */
 	enum wiring wiring;
 	enum mode mode;
-	pid_t init;
+	pid_t init; /* 0: not known; with starting, whoever calls first */
 	bool starting;
 	uint64_t after_ns; /* the policy's fallback_after_ns */
 	int listener;

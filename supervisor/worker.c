@@ -6,10 +6,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +62,58 @@ static int serve_block(struct worker *w, struct block *b, const struct compiled 
 	return 0;
 }
 
+static bool same_pid_namespace(pid_t one, pid_t other)
+{
+	struct stat st[2];
+	const pid_t pids[2] = { one, other };
+	char path[64];
+
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "/proc/%d/ns/pid", (int)pids[i]);
+		if (stat(path, &st[i]))
+			return false;
+	}
+	return st[0].st_dev == st[1].st_dev && st[0].st_ino == st[1].st_ino;
+}
+
+static bool is_container(const struct block *b, const char *id, pid_t pid)
+{
+	return atomic_load(&b->state) == BLOCK_LIVE && b->wiring == WIRING_NATIVE &&
+	       !strcmp(b->id, id) && (!pid || same_pid_namespace(b->init, pid));
+}
+
+bool worker_kin(struct worker *w, const char *id, pid_t pid, struct kin *out)
+{
+	const struct block *found = NULL;
+
+	pthread_mutex_lock(&w->lock);
+	for (struct member *m = w->members; m; m = m->next) {
+		const struct block *b = session_block(m->session);
+
+		if ((!found || b->number < found->number) && is_container(b, id, pid))
+			found = b;
+	}
+	if (found) {
+		*out = (struct kin){ .found = true,
+				     .policy = atomic_load(&found->policy),
+				     .mode = (enum mode)atomic_load(&found->mode) };
+		for (int i = 0; i < BLOCK_OVERRIDES; i++) {
+			out->overrides[i].call = atomic_load(&found->overrides[i].call);
+			out->overrides[i].value = atomic_load(&found->overrides[i].value);
+		}
+	}
+	pthread_mutex_unlock(&w->lock);
+	return found;
+}
+
+static void take_overrides(struct block *b, const struct kin *kin)
+{
+	for (int i = 0; kin && i < BLOCK_OVERRIDES; i++) {
+		atomic_store(&b->overrides[i].call, atomic_load(&kin->overrides[i].call));
+		atomic_store(&b->overrides[i].value, atomic_load(&kin->overrides[i].value));
+	}
+}
+
 int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 {
 	struct block *b;
@@ -69,6 +123,7 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 	b = arena_take(w->arena);
 	if (b) {
 		session_fill(b, &n->start);
+		take_overrides(b, n->kin);
 		b->number = atomic_fetch_add(&w->arena->handovers, 1) + 1;
 		r = store_put_session(w->store, b->number, b->listener, e);
 		if (r)

@@ -49,10 +49,22 @@ struct worker_opts {
  * and the blocks LIVE: what becomes of them is the keeper's to say. */
 int worker_run(const struct worker_opts *o, struct err *e);
 
+/* What a process that enters a container has from the container's own session. */
+struct kin {
+	bool found;
+	uint32_t policy; /* index in the arena */
+	enum mode mode;
+	struct override overrides[BLOCK_OVERRIDES];
+};
+/* The container's session, the oldest alive of that id that a native runtime handed over, in the
+ * pid namespace of the process that enters (0: not known). false: there is none. */
+bool worker_kin(struct worker *w, const char *id, pid_t pid, struct kin *out);
+
 /* What a hand-over knows of a container. */
 struct newcomer {
 	struct session_start start;
 	const struct compiled *compiled; /* held; the session's on success */
+	const struct kin *kin;           /* NULL: none */
 };
 
 /* Starts a session; takes start.listener on success. From any thread. */

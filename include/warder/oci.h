@@ -33,7 +33,7 @@ const char *oci_annotation(const struct oci_state *s, const char *key);
 
 struct oci_process_state {
 	struct oci_state state; /* .doc owns everything */
-	pid_t pid;              /* of the process the listener belongs to */
+	pid_t pid;              /* of the process the listener belongs to; 0: crun, "running" */
 	const char *metadata;   /* "" when absent */
 	int seccomp_fd_index;   /* which of the message's descriptors is "seccompFd" */
 	int n_fds;              /* how many names "fds" has */

@@ -49,6 +49,28 @@ native() {
 	wait_event '.syscall == "unshare" and .done == "errno"'
 }
 
+@test "a profile that does not ask about exec is gone by from the first call" {
+	start_warderd --mode enforce
+	mkbundle "$T/b" unshare -U echo went
+	native "$T/b"
+	run run_runc "$T/b"
+	[ "$status" != 0 ]
+	says "Operation not permitted"
+}
+
+@test "crun exec is taken too, though crun says nothing of it" {
+	start_warderd --mode enforce
+	mkbundle "$T/b" sleep 60
+	native "$T/b"
+	edit "$T/b" 'del(.linux.resources) | .mounts |= map(select(.type != "cgroup"))'
+	run unshare -m sh -c 'umount -R /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
+		c="crun --root $1/crun --cgroup-manager=disabled"
+		$c run -d -b "$1/b" c1 </dev/null >/dev/null 2>&1
+		$c exec c1 unshare -U true; echo "status $?"; $c delete -f c1' sh "$T"
+	says "status 1" "Operation not permitted"
+	wait_event '.syscall == "unshare" and .done == "errno"'
+}
+
 @test "a hook refuses a container whose own profile has a listener" {
 	start_warderd --mode enforce
 	mkbundle "$T/b" true

@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			continue;
 		}
 		MUST(ps.n_fds == n_fds && ps.seccomp_fd_index >= 0 && ps.seccomp_fd_index < n_fds &&
-		     ps.pid > 0);
+		     ps.pid >= 0);
 		round_trip(&ps);
 		oci_process_state_fini(&ps);
 	}

@@ -96,6 +96,9 @@ static void test_process_state_refusals(void **state)
 		{ "{\"fds\":[7],\"pid\":1,\"state\":{\"id\":\"a\"}}", "fds[0]: must be a string" },
 		{ "{\"fds\":[\"seccompFd\"],\"pid\":1}", "\"state\" is missing" },
 		{ "{\"fds\":[\"seccompFd\"],\"state\":{\"id\":\"a\"}}", "\"pid\" is missing or 0" },
+		{ "{\"fds\":[\"seccompFd\"],\"pid\":0,\"state\":{\"id\":\"a\",\"status\":"
+		  "\"creating\"}}",
+		  "\"pid\" is missing or 0" },
 		{ "{\"fds\":[\"seccompFd\"],\"pid\":1,\"state\":{}}", "state: \"id\" is missing" },
 	};
 
@@ -110,6 +113,22 @@ static void test_process_state_refusals(void **state)
 		if (!strstr(e.msg, rows[i][1]))
 			fail_msg("%s says \"%s\"", rows[i][0], e.msg);
 	}
+}
+
+/* crun 1.8, for what enters a running container */
+static void test_process_state_of_crun_exec(void **state)
+{
+	static const char text[] =
+		"{\n \"ociVersion\": \"0.2.0\", \"fds\": [ \"seccompFd\" ], \"pid\": 0,"
+		" \"state\": { \"ociVersion\": \"0.2.0\", \"id\": \"p\","
+		" \"status\": \"running\", \"pid\": 0, \"bundle\": \".\" } }\n";
+	struct oci_process_state ps;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(oci_process_state_parse(text, strlen(text), 1, &ps, &e), 0);
+	assert_int_equal(ps.pid, 0);
+	oci_process_state_fini(&ps);
 }
 
 static void test_config(void **state)
@@ -175,9 +194,13 @@ static void test_config_refusals(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_state),         cmocka_unit_test(test_state_refusals),
-		cmocka_unit_test(test_process_state), cmocka_unit_test(test_process_state_refusals),
-		cmocka_unit_test(test_config),        cmocka_unit_test(test_config_refusals),
+		cmocka_unit_test(test_state),
+		cmocka_unit_test(test_state_refusals),
+		cmocka_unit_test(test_process_state),
+		cmocka_unit_test(test_process_state_refusals),
+		cmocka_unit_test(test_process_state_of_crun_exec),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config_refusals),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
