@@ -5,6 +5,7 @@
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci ask native event \
               inject inject_$(ARCH)
 HOOK       := main install
+RUNTIME    := args bundle behind runtime
 SESSION    := lane pace target arena policies stream journal session state
 SUPERVISOR := $(SESSION) log isolate config doors api http estate store listener worker scribe replace table crew keeper main
 CLI        := main where tally run policy policy_show policy_replay doctor probe \
@@ -39,7 +40,8 @@ ALL_LDFLAGS = -pie -Wl,-z,relro,-z,now,-z,noexecstack -pthread $(LDFLAGS) $(EXTR
 objs = $(patsubst %,$(BUILD)/obj/$(1)/%.o,$(2))
 LIB_A     := $(BUILD)/libwarder.a
 DAEMON_A  := $(BUILD)/libdaemon.a
-PROGRAMS  := $(BUILD)/warder-hook $(BUILD)/warderd $(BUILD)/warder
+RUNTIME_A := $(BUILD)/libruntime.a
+PROGRAMS  := $(BUILD)/warder-hook $(BUILD)/warder-runtime $(BUILD)/warderd $(BUILD)/warder
 SOURCES    = $(wildcard lib/*.c hook/*.c supervisor/*.c cli/*.c)
 FORMATTED  = $(wildcard include/warder/*.h */*.h */*.c tests/*/*.c tests/*/*.h)
 SCRIPTS    = .ci/run $(wildcard tests/*.sh tests/*/*.sh tests/*/*.bash)
@@ -62,10 +64,12 @@ $(BUILD)/obj/%.o: %.c Makefile
 
 $(LIB_A): $(call objs,lib,$(LIB))
 $(DAEMON_A): $(call objs,supervisor,$(filter-out main,$(SUPERVISOR)))
-$(LIB_A) $(DAEMON_A):
+$(RUNTIME_A): $(call objs,hook,$(filter-out runtime,$(RUNTIME)))
+$(LIB_A) $(DAEMON_A) $(RUNTIME_A):
 	rm -f $@ && $(AR) rcs $@ $^
 
 $(BUILD)/warder-hook: $(call objs,hook,$(HOOK)) $(LIB_A)
+$(BUILD)/warder-runtime: $(call objs,hook,runtime) $(RUNTIME_A) $(LIB_A)
 $(BUILD)/warderd: $(call objs,supervisor,main) $(DAEMON_A) $(LIB_A)
 $(BUILD)/warder: $(call objs,cli,$(CLI)) $(DAEMON_A) $(LIB_A)
 $(BUILD)/warderd: private PKG_LIBS += $(DAEMON_LIBS)
@@ -74,19 +78,19 @@ $(PROGRAMS):
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 # A test is one file with a main() of its own.
-$(BUILD)/tests/%: tests/%.c $(DAEMON_A) $(LIB_A) Makefile
+$(BUILD)/tests/%: tests/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
-		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
+		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
 
 $(BUILD)/tests/unit/pick: private PKG_LIBS += $(CLI_LIBS)
 $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 
 # A fuzz target, fed from files: the corpus is replayed in every `make check`.
-$(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(DAEMON_A) $(LIB_A) Makefile
+$(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -Isupervisor $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
-		$(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
+		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
 
 deps: ## install what building, testing and linting need (Debian 12, as root)
 	tests/deps.sh build test lint bench
@@ -152,8 +156,8 @@ fuzz-run: $(FUZZ:%=$(BUILD)/%.fuzz)
 	@for t in $(FUZZ); do mkdir -p $(BUILD)/corpus/$$t; \
 		echo "== $$t"; $(BUILD)/$$t.fuzz -max_total_time=$(SECONDS_EACH) -timeout=10 -print_final_stats=0 \
 		-verbosity=0 -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
-$(BUILD)/%.fuzz: tests/fuzz/%.c $(DAEMON_A) $(LIB_A)
-	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
+$(BUILD)/%.fuzz: tests/fuzz/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -fsanitize=fuzzer -pie -o $@ $< $(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
 
 aarch64: ## cross-compile the arm64 part of the injector
 	@mkdir -p $(BUILD)/aarch64

@@ -72,12 +72,13 @@ static void print_rows(const struct opt *rows, int width, FILE *to)
 
 void opt_help(const struct opt_usage *u, FILE *to)
 {
-	int width = widest(u->rows, widest(always, 0));
+	const struct opt *common = u->own_help ? NULL : always;
+	int width = widest(u->rows, widest(common, 0));
 
 	fprintf(to, "usage: %s [OPTIONS]%s%s\n%s\n\nOptions:\n", u->program, *u->args ? " " : "",
 		u->args, u->purpose);
 	print_rows(u->rows, width, to);
-	print_rows(always, width, to);
+	print_rows(common, width, to);
 	if (u->tail)
 		fprintf(to, "\n%s", u->tail);
 }
@@ -140,6 +141,7 @@ static const struct opt *find(const struct opt *rows, const char *name, size_t l
 /* One word that begins with '-': which row, and a value that is part of the word. */
 static const struct opt *match(const struct opt_usage *u, const char *word, const char **value)
 {
+	const struct opt *common = u->own_help ? NULL : always;
 	const char *name = word + 2, *eq;
 	const struct opt *o;
 	size_t len;
@@ -147,14 +149,14 @@ static const struct opt *match(const struct opt_usage *u, const char *word, cons
 	*value = NULL;
 	if (word[1] != '-') {
 		o = find(u->rows, "", 0, word[1]);
-		o = o ? o : find(always, "", 0, word[1]);
+		o = o ? o : find(common, "", 0, word[1]);
 		*value = word[2] ? word + 2 : NULL;
 		return o;
 	}
 	eq = strchr(name, '=');
 	len = eq ? (size_t)(eq - name) : strlen(name);
 	o = find(u->rows, name, len, 0);
-	o = o ? o : find(always, name, len, 0);
+	o = o ? o : find(common, name, len, 0);
 	*value = eq ? eq + 1 : NULL;
 	return o;
 }

@@ -23,8 +23,9 @@ struct opt_usage {
 	const char *program;    /* "warder run" */
 	const char *args;       /* "[--] CMD..." */
 	const char *purpose;    /* one line */
-	const struct opt *rows; /* ends with name NULL; --help and --version are always there */
+	const struct opt *rows; /* ends with name NULL; --help and --version are added */
 	const char *tail;       /* text after the options (exit codes, examples); NULL: none */
+	bool own_help; /* add no --help and --version: they are somebody else's words here */
 };
 
 /* 0: go on, *first is the first word that is no option ("--" ends them; the first non-option ends

@@ -24,13 +24,15 @@ keys() {
 	done
 }
 
-@test "warderd(8) and warder-hook(8) have the options of --help, long and short, and no others" {
+@test "warderd(8), warder-hook(8), warder-runtime(8) have the options of --help, long and short, and no others" {
 	local program
 	for program in warderd warder-hook; do
 		echo "$program"
 		diff <("$WARDER_BUILD/$program" --help | grep -oE '^ +(-., )?--[a-z-]+' | tr -d ' ' | sort) \
 			<(page man/$program.8 | grep -oE '^ +(-., )?--[a-z-]+' | tr -d ' ' | sort)
 	done
+	diff <("$WARDER_BUILD/warder-runtime" --warder-help | grep -oE '^ +--[a-z-]+' | tr -d ' ' | sort) \
+		<(page man/warder-runtime.8 | grep -oE '^ +--warder-[a-z-]+' | tr -d ' ' | sort -u)
 }
 
 @test "warder-policy(5) has each key of a policy, warderd(8) each of the configuration" {
@@ -47,6 +49,11 @@ keys() {
 		grep -qw "$key" "$T/warderd"
 	done
 	[ "$(keys supervisor/config.c | wc -l)" -ge 7 ]
+	page man/warder-runtime.8 >"$T/runtime"
+	for key in $(keys hook/behind.c) images match profile; do
+		echo "$key"
+		grep -qw "$key" "$T/runtime"
+	done
 }
 
 @test "warder-policy(5) names each action whose effect differs" {

@@ -25,7 +25,7 @@ static const struct opt rows[] = {
 	{ "time", 0, OPT_DURATION, &got.time, "TIME", "a time" },
 	{ 0 },
 };
-static const struct opt_usage usage = { "prog", "ARG", "a test", rows, NULL };
+static const struct opt_usage usage = { "prog", "ARG", "a test", rows, NULL, false };
 
 static int parse(int *first, struct err *e, int argc, const char **argv)
 {
