@@ -8,7 +8,7 @@ HOOK       := main install
 RUNTIME    := args bundle behind runtime
 SESSION    := lane pace target arena policies stream journal session state
 SUPERVISOR := $(SESSION) log isolate config doors api http estate store listener worker scribe replace table crew keeper main
-CLI        := main where tally run policy policy_show policy_replay doctor probe \
+CLI        := main where tally run policy policy_show policy_replay doctor probe inside \
               client plain grid pick ps show event_line events screen top mode override reload completion
 
 VERSION := 0.1.0

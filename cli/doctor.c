@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "cli.h"
+#include "inside.h"
 #include "probe.h"
 #include "warder/json.h"
 #include "warder/names.h"
@@ -218,6 +219,14 @@ static const struct row rows[] = {
 	  "containers with the hook do not start; start warderd, or see --socket" },
 	{ "W031", "capabilities", probe_caps, NULL, WARN,
 	  "hook and daemon cannot run as this user; `warder run` can" },
+	{ "W040", "warderd capabilities", inside_caps, NULL, FAIL,
+	  "whoever takes over that process has them; was warderd changed, or is it an older one?" },
+	{ "W041", "warderd no_new_privs", inside_privs, NULL, FAIL,
+	  "whoever takes over that process may gain privileges by running a program" },
+	{ "W042", "warderd filters", inside_filters, NULL, FAIL,
+	  "whoever takes over that process may make any system call" },
+	{ "W043", "warderd network", inside_network, NULL, WARN,
+	  "that process should have none; who opened it?" },
 };
 #define TIMEOUT_MS 5000
 
