@@ -2,7 +2,7 @@
 # Warder. `make help` lists the targets.
 #
 # The layering, as lists: each line may use the ones above it, never one below.
-LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci ask native event \
+LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci exempt ask native event \
               inject inject_$(ARCH)
 HOOK       := main install
 RUNTIME    := args bundle behind runtime

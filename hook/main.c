@@ -14,6 +14,7 @@
 
 #include "install.h"
 #include "warder/ask.h"
+#include "warder/exempt.h"
 #include "warder/failpoint.h"
 #include "warder/json.h"
 #include "warder/oci.h"
@@ -25,7 +26,8 @@
 
 struct hook {
 	const char *socket;
-	const char *policy; /* NULL: the daemon chooses */
+	const char *config_file; /* warderd's; NULL: not read */
+	const char *policy;      /* NULL: the daemon chooses */
 	const char *mode;
 	uint64_t timeout; /* ns */
 	uint64_t deadline;
@@ -152,6 +154,29 @@ static int check_profile(struct hook *h, struct err *e)
 	return 0;
 }
 
+/* Read here too, so that exempt workloads start while warderd is away. The rest of the document is
+ * warderd's business. */
+static int check_exempt(struct hook *h, struct err *e)
+{
+	struct json_object *doc = NULL;
+	struct json_at at = { .file = h->config_file }, key;
+	struct exempt x = { 0 };
+	int r;
+
+	if (!h->config_file)
+		return GO_ON;
+	r = json_read(h->config_file, &doc, e);
+	at.v = doc;
+	if (!r)
+		r = json_is_object(&at, e);
+	if (!r && json_child(&at, "exempt", &key))
+		r = exempt_parse(&key, &x, e);
+	if (!r && exempt_match(&x, h->state.id, h->state.annotations))
+		r = DONE;
+	json_object_put(doc);
+	return r;
+}
+
 static int read_config(struct hook *h, struct err *e)
 {
 	int r;
@@ -261,6 +286,7 @@ static const struct {
 	const char *mend;
 } stages[] = {
 	{ read_state, "the runtime gives it; see the OCI runtime specification, State" },
+	{ check_exempt, "--config is warderd's configuration file" },
 	{ read_config, "the hook reads config.json of the container's bundle" },
 	{ connect_daemon, "is warderd running, and is --socket its listener.sock?" },
 	{ ask_daemon, "see warderd's log" },
@@ -320,6 +346,8 @@ int main(int argc, char **argv)
 	const struct opt rows[] = {
 		{ "socket", 0, OPT_STR, &h.socket, "PATH",
 		  "warderd's listener socket (default " DEFAULT_SOCKET ")" },
+		{ "config", 0, OPT_STR, &h.config_file, "FILE",
+		  "warderd's configuration, for its exempt workloads (default: not read)" },
 		{ "policy", 0, OPT_STR, &h.policy, "NAME",
 		  "an installed policy (default: the daemon's choice)" },
 		{ "mode", 0, OPT_STR, &h.mode, "MODE",

@@ -324,3 +324,20 @@ void oci_config_fini(struct oci_config *c)
 	json_object_put(c->doc);
 	*c = (struct oci_config){ 0 };
 }
+
+const char *oci_label(struct json_object *annotations, enum oci_label which)
+{
+	static const char *const keys[][4] = {
+		[OCI_NAME] = { "io.kubernetes.cri.container-name", "io.kubernetes.container.name",
+			       "io.container.name" },
+		[OCI_POD] = { "io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name" },
+		[OCI_NAMESPACE] = { "io.kubernetes.cri.sandbox-namespace",
+				    "io.kubernetes.pod.namespace" },
+	};
+	struct json_object *v;
+
+	for (const char *const *key = keys[which]; annotations && *key; key++)
+		if (json_object_object_get_ex(annotations, *key, &v))
+			return json_object_get_string(v);
+	return NULL;
+}

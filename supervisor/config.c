@@ -106,6 +106,11 @@ struct key {
 
 static int walk(const struct json_at *at, const struct key *keys, struct config *c, struct err *e);
 
+static int put_exempt(const struct json_at *at, struct config *c, struct err *e)
+{
+	return exempt_parse(at, &c->exempt, e);
+}
+
 static int put_annotations(const struct json_at *at, struct config *c, struct err *e)
 {
 	static const struct key keys[] = { { "policy", put_allow_policies },
@@ -138,15 +143,11 @@ static int walk(const struct json_at *at, const struct key *keys, struct config 
 int config_load(const char *path, struct config *c, struct err *e)
 {
 	static const struct key keys[] = {
-		{ "socket", put_socket },
-		{ "policies", put_policies },
-		{ "policy", put_policy },
-		{ "mode", put_config_mode },
-		{ "events", put_events },
-		{ "timeout", put_timeout },
-		{ "api", put_api },
-		{ "metrics", put_metrics },
-		{ "annotations", put_annotations },
+		{ "socket", put_socket }, { "policies", put_policies },
+		{ "policy", put_policy }, { "mode", put_config_mode },
+		{ "events", put_events }, { "timeout", put_timeout },
+		{ "api", put_api },       { "metrics", put_metrics },
+		{ "exempt", put_exempt }, { "annotations", put_annotations },
 		{ NULL, NULL },
 	};
 	struct config fresh;

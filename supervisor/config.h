@@ -12,12 +12,14 @@
  *   "metrics"      "ADDRESS:PORT" for GET /metrics alone  (off)
  *   "annotations"  { "policy": [names], "mode": ["audit"] }: what a workload's annotations
  *                  io.warder.policy and io.warder.mode may ask for. "enforce" always.
+ *   "exempt"       [ { "namespace": .., "container": .., "annotations": {..} } ]: see exempt.h
  * An unknown key is an error here: a misspelt restriction must not be lost. */
 #pragma once
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "warder/err.h"
+#include "warder/exempt.h"
 #include "warder/json.h"
 #include "warder/policy.h"
 
@@ -30,6 +32,7 @@ struct config {
 	const char *metrics; /* NULL: off */
 	int mode;            /* enum mode; -1: the policy's own */
 	uint64_t timeout_ns;
+	struct exempt exempt;
 	int n_policies, n_modes;
 	const char *allow_policy[CONFIG_LIST];
 	enum mode allow_mode[CONFIG_LIST];

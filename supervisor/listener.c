@@ -35,15 +35,6 @@ struct handover {
 	struct kin kin;
 };
 
-/* Names that engines put into annotations, first found wins. */
-static const char *const name_keys[] = { "io.kubernetes.cri.container-name",
-					 "io.kubernetes.container.name", "io.container.name",
-					 NULL };
-static const char *const pod_keys[] = { "io.kubernetes.cri.sandbox-name", "io.kubernetes.pod.name",
-					NULL };
-static const char *const namespace_keys[] = { "io.kubernetes.cri.sandbox-namespace",
-					      "io.kubernetes.pod.namespace", NULL };
-
 static const char *annotation(struct json_object *annotations, const char *key)
 {
 	struct json_object *v;
@@ -51,15 +42,6 @@ static const char *annotation(struct json_object *annotations, const char *key)
 	return annotations && json_object_object_get_ex(annotations, key, &v)
 		       ? json_object_get_string(v)
 		       : NULL;
-}
-
-static const char *first_annotation(struct json_object *annotations, const char *const *keys)
-{
-	const char *found = NULL;
-
-	for (; *keys && !found; keys++)
-		found = annotation(annotations, *keys);
-	return found;
 }
 
 static int check_peer(int sock, struct err *e)
@@ -138,6 +120,11 @@ static int answer_ask(struct handover *h, const struct ask *ask, struct err *e)
 	int r;
 
 	snprintf(h->who, sizeof h->who, "container %s", ask->id);
+	if (exempt_match(&h->worker->config->exempt, ask->id, ask->annotations)) {
+		log_say("%s: exempt", h->who);
+		a.exempt = true;
+		return send_answer(h, &a, -1, e);
+	}
 	r = choose(h, &want, ask->caps_known, ask->caps, e);
 	if (!r)
 		r = ask_put_prog(&h->compiled->filter.gate, &prog, e);
@@ -220,9 +207,9 @@ static int start_session(struct handover *h, const struct oci_process_state *ps,
 	struct json_object *notes = ps->state.annotations;
 	const struct newcomer n = {
 		.start = { .id = ps->state.id,
-			   .name = first_annotation(notes, name_keys),
-			   .pod = first_annotation(notes, pod_keys),
-			   .namespace = first_annotation(notes, namespace_keys),
+			   .name = oci_label(notes, OCI_NAME),
+			   .pod = oci_label(notes, OCI_POD),
+			   .namespace = oci_label(notes, OCI_NAMESPACE),
 			   .policy = h->compiled->index,
 			   .wiring = asked ? WIRING_HOOK : WIRING_NATIVE,
 			   .mode = h->mode,

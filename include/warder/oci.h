@@ -31,6 +31,10 @@ void oci_state_fini(struct oci_state *s);
 /* NULL: absent. */
 const char *oci_annotation(const struct oci_state *s, const char *key);
 
+/* Names that engines put into annotations; the first that is there. NULL: none. */
+enum oci_label { OCI_NAME, OCI_POD, OCI_NAMESPACE };
+const char *oci_label(struct json_object *annotations, enum oci_label which);
+
 struct oci_process_state {
 	struct oci_state state; /* .doc owns everything */
 	pid_t pid;              /* of the process the listener belongs to; 0: crun, "running" */

@@ -12,7 +12,7 @@ cd "$(dirname "$0")/../.." || exit 1
 : "${WARDER_BUILD:=$PWD/build}"
 random_kills=${1:-60} each=${2:-50} replacements=${3:-3}
 dir=$(mktemp -d /dev/shm/warder-crash.XXXXXX)
-daemon= id=crash$$
+daemon='' id=crash$$
 # shellcheck disable=SC2046 # one word each
 finish() {
 	kill $(jobs -rp) 2>/dev/null
@@ -108,6 +108,8 @@ start_daemon "$WARDER_BUILD/warderd" ""
 ready
 start_container 4 0
 printf '%-15s ' random
+# A hook whose worker is killed under it fails closed: the shooting starts with the container's calls.
+until grep -q '"type":"call"' "$dir/events" || ! runs "$container"; do sleep 0.05; done
 shot=0 old='' replacements_begun=0
 while [ $shot -lt "$random_kills" ] && runs "$container"; do
 	for worker in $(pgrep -P "$daemon${old:+,$old}" warderd-worker); do
