@@ -4,12 +4,14 @@
 # The layering, as lists: each line may use the ones above it, never one below.
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci exempt ask native event \
               inject inject_$(ARCH)
+LIB        += diagram clauses yaml forms
 HOOK       := main install
 RUNTIME    := args bundle behind runtime
 SESSION    := lane pace target arena policies stream journal session state
 SUPERVISOR := $(SESSION) log isolate config doors api http estate store listener worker scribe replace table crew keeper main
 CLI        := main where tally run policy policy_show policy_replay doctor probe inside \
               client plain grid pick ps show event_line events screen top mode override reload completion
+CLI        += profiles profile join diff covers convert
 
 VERSION := 0.1.0
 BUILD   ?= build
@@ -23,7 +25,7 @@ PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # What warderd alone needs (and the tests of its parts).
 DAEMON_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
 # What warder alone needs.
-CLI_LIBS    := $(shell pkg-config --libs libcurl 2>/dev/null)
+CLI_LIBS    := $(shell pkg-config --libs libcurl yaml-0.1 2>/dev/null)
 
 # Warning and hardening flags are probed: one that this compiler does not know is left out.
 WANTED := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \
@@ -81,7 +83,11 @@ $(PROGRAMS):
 $(BUILD)/tests/%: tests/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
+<<<<<<< HEAD
 		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
+=======
+		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
+>>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
 
 $(BUILD)/tests/unit/pick: private PKG_LIBS += $(CLI_LIBS)
 $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
@@ -89,8 +95,13 @@ $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 # A fuzz target, fed from files: the corpus is replayed in every `make check`.
 $(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
+<<<<<<< HEAD
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
 		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
+=======
+	$(CC) $(ALL_CFLAGS) -Isupervisor $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
+		$(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
+>>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
 
 deps: ## install what building, testing and linting need (Debian 12, as root)
 	tests/deps.sh build test lint bench
@@ -156,8 +167,13 @@ fuzz-run: $(FUZZ:%=$(BUILD)/%.fuzz)
 	@for t in $(FUZZ); do mkdir -p $(BUILD)/corpus/$$t; \
 		echo "== $$t"; $(BUILD)/$$t.fuzz -max_total_time=$(SECONDS_EACH) -timeout=10 -print_final_stats=0 \
 		-verbosity=0 -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
+<<<<<<< HEAD
 $(BUILD)/%.fuzz: tests/fuzz/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A)
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -fsanitize=fuzzer -pie -o $@ $< $(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
+=======
+$(BUILD)/%.fuzz: tests/fuzz/%.c $(DAEMON_A) $(LIB_A)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
+>>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
 
 aarch64: ## cross-compile the arm64 part of the injector
 	@mkdir -p $(BUILD)/aarch64
@@ -171,6 +187,7 @@ tidy: $(SOURCES:%.c=$(BUILD)/tidy/%)
 # The analyzer does not follow "0, or the outputs are untouched" into other files.
 $(BUILD)/tidy/lib/json $(BUILD)/tidy/lib/policy $(BUILD)/tidy/lib/inject $(BUILD)/tidy/supervisor/api: \
 	TIDY_CHECKS = --checks=-clang-analyzer-core.CallAndMessage
+$(BUILD)/tidy/lib/clauses: TIDY_CHECKS = --checks=-clang-analyzer-core.UndefinedBinaryOperatorResult
 $(BUILD)/tidy/lib/wire $(BUILD)/tidy/cli/client: TIDY_CHECKS = --checks=-clang-analyzer-core.NullDereference
 $(BUILD)/tidy/lib/inject_aarch64: TIDY_FLAGS = --target=aarch64-linux-gnu -std=gnu17 -D_GNU_SOURCE -Iinclude \
 	-isystem /usr/aarch64-linux-gnu/include

@@ -132,6 +132,7 @@ static const struct cli_verb verbs[] = {
 	{ "reload", cli_reload, "let warderd read its policies again" },
 	{ "run", cli_run, "run a command under a policy: no container, no daemon" },
 	{ "policy", cli_policy, "check a policy, show what it means, replay events against it" },
+	{ "profile", cli_profile, "combine, compare, convert and make profiles" },
 	{ "doctor", cli_doctor, "try what this host can do, and say what is missing" },
 	{ "completion", cli_completion, "a shell's completion of all this: bash, zsh, fish" },
 	{ 0 },

@@ -104,9 +104,7 @@ int where_host(const struct where *w, struct host *host, enum arch *abi, struct 
 	return 0;
 }
 
-/* libseccomp begins with this machine's architecture; on the host that is meant it would begin with
- * that one, whether the profile names it or not. */
-static void add_host_arch(struct ruleset *r, enum arch a)
+void where_add_host_arch(struct ruleset *r, enum arch a)
 {
 	for (int i = 0; i < r->n_arches; i++)
 		if (r->arches[i] == a)
@@ -124,7 +122,7 @@ int where_compile(const struct policy *p, const struct host *host, struct where_
 
 	if (r)
 		return r;
-	add_host_arch(&w.rules, host->arch);
+	where_add_host_arch(&w.rules, host->arch);
 	r = filter_build(p, &w.rules, &opts, &w.filter, e);
 	if (!r)
 		r = decide_new(p, &w.rules, &w.filter, &w.decide, e);

@@ -46,6 +46,10 @@ int where_caps(const char *list, uint64_t *caps, struct err *e);
 /* *abi: the ABI asked for; the host it is resolved for is the machine that has it. */
 int where_host(const struct where *w, struct host *host, enum arch *abi, struct err *e);
 
+/* libseccomp begins with this machine's architecture; on the host that is meant it would begin with
+ * that one, whether the profile names it or not. */
+void where_add_host_arch(struct ruleset *r, enum arch host);
+
 struct where_policy {                /* all stages of one policy */
 	const struct policy *policy; /* borrowed */
 	struct host host;

@@ -619,16 +619,30 @@ static int build_gate(const struct policy *p, struct filter *f, bool notify_all,
 	return bpf_asm_end(g.a, &f->gate, e);
 }
 
-int filter_build(const struct policy *p, const struct ruleset *r, const struct filter_opts *o,
-		 struct filter *out, struct err *e)
+int filter_meaning(const struct ruleset *r, const struct filter_opts *o, struct filter *out,
+		   struct err *e)
 {
 	struct filter f = { 0 };
 	int rc;
 
 	list_arches(r, &f);
 	rc = build_meaning(r, o, &f, e);
-	if (!rc)
-		rc = build_gate(p, &f, o->notify_all, e);
+	if (rc < 0)
+		filter_fini(&f);
+	else
+		*out = f;
+	return rc;
+}
+
+int filter_build(const struct policy *p, const struct ruleset *r, const struct filter_opts *o,
+		 struct filter *out, struct err *e)
+{
+	struct filter f;
+	int rc = filter_meaning(r, o, &f, e);
+
+	if (rc)
+		return rc;
+	rc = build_gate(p, &f, o->notify_all, e);
 	if (rc < 0)
 		filter_fini(&f);
 	else

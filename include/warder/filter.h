@@ -48,6 +48,9 @@ struct filter_opts {
  * rule: names entry and call), E2BIG (more than BPF_MAXINSNS), ENOMEM. */
 int filter_build(const struct policy *p, const struct ruleset *r, const struct filter_opts *o,
 		 struct filter *out, struct err *e);
+/* Only the meaning, without a policy: gate stays empty. */
+int filter_meaning(const struct ruleset *r, const struct filter_opts *o, struct filter *out,
+		   struct err *e);
 void filter_fini(struct filter *f);
 
 /* The program of a libseccomp context (scmp_filter_ctx), checked; the caller's to free. */
