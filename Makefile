@@ -214,15 +214,37 @@ compile_commands.json: ## for editors
 	@$(MAKE) -Bns all | grep -oE '^[^ ]+ -std=.* -c -o .*\.c$$' | \
 		jq -Rn --arg dir "$(CURDIR)" '[inputs | {directory: $$dir, command: ., file: (split(" ") | last)}]' >$@
 
-install: all ## install below $(DESTDIR)$(prefix)
-	install -D -m 755 -t $(DESTDIR)$(prefix)/bin $(BUILD)/warder
-	install -D -m 755 -t $(DESTDIR)$(prefix)/sbin $(BUILD)/warderd
-	install -D -m 755 -t $(DESTDIR)$(prefix)/libexec/warder $(BUILD)/warder-hook
-	for s in 1 5 7 8; do install -D -m 644 -t $(DESTDIR)$(prefix)/share/man/man$$s man/*.$$s; done
+# What goes where, below $(DESTDIR): install and uninstall both read this. Policies and configuration in /etc
+# are the administrator's: share/warder holds what to copy from.
+sysconfdir ?= /etc
+unitdir    ?= $(prefix)/lib/systemd/system
+tmpfilesdir ?= $(prefix)/lib/tmpfiles.d
+MAN := $(wildcard man/*.[1578])
+INSTALLED = $(foreach f,$(BUILD)/warder,755:$(prefix)/bin:$(f)) \
+	$(foreach f,$(BUILD)/warderd $(BUILD)/warder-runtime,755:$(prefix)/sbin:$(f)) \
+	755:$(prefix)/libexec/warder:$(BUILD)/warder-hook \
+	$(foreach f,$(MAN),644:$(prefix)/share/man/man$(subst .,,$(suffix $(f))):$(f)) \
+	$(foreach f,$(wildcard packaging/policies/*.json),644:$(prefix)/share/warder/policies:$(f)) \
+	644:$(prefix)/share/warder:packaging/warderd.json \
+	644:$(unitdir):packaging/systemd/warderd.socket \
+	644:$(unitdir):$(BUILD)/warderd.service \
+	644:$(tmpfilesdir):$(BUILD)/warder.conf \
+	644:$(sysconfdir)/logrotate.d:$(BUILD)/logrotate/warder
+
+$(BUILD)/warderd.service: packaging/systemd/warderd.service always # prefix may be another
+	sed 's|@sbindir@|$(prefix)/sbin|' $< >$@
+$(BUILD)/warder.conf: packaging/warder.tmpfiles
+	cp $< $@
+$(BUILD)/logrotate/warder: packaging/warder.logrotate
+	@mkdir -p $(@D)
+	cp $< $@
+
+install: all $(BUILD)/warderd.service $(BUILD)/warder.conf $(BUILD)/logrotate/warder ## install below $(DESTDIR)$(prefix)
+	@set -e; for row in $(INSTALLED); do rest=$${row#*:}; \
+		install -D -m $${row%%:*} -t $(DESTDIR)$${rest%%:*} $${rest#*:}; done
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(prefix)/bin/warder $(DESTDIR)$(prefix)/sbin/warderd
-	rm -rf $(DESTDIR)$(prefix)/libexec/warder
-	cd man && for f in *.[1578]; do rm -f $(DESTDIR)$(prefix)/share/man/man$${f##*.}/$$f; done
+	@for row in $(INSTALLED); do rest=$${row#*:}; rm -f $(DESTDIR)$${rest%%:*}/$${rest##*/}; done
+	@rmdir $(foreach d,libexec/warder share/warder/policies share/warder,$(DESTDIR)$(prefix)/$(d)) 2>/dev/null || true
 
 dist: ## a tarball of the committed tree
 	@mkdir -p $(BUILD)
@@ -234,8 +256,9 @@ clean: ## remove what was built
 help: ## this list
 	@sed -nE 's/^([a-z0-9_.-]+):.*## (.*)/\1\t\2/p' Makefile | sort | column -ts'	'
 
-.PHONY: all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
+.PHONY: always all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
 	check-long crash-test demo bench asan ubsan tsan sanitized sanitized-threads fuzz fuzz-run aarch64 lint tidy cppcheck shellcheck \
 	format format-check compile_commands.json install uninstall dist clean help
+always:
 .SECONDARY:
 -include $(shell find $(BUILD)/obj $(BUILD)/tests -name '*.d' 2>/dev/null)
