@@ -83,11 +83,7 @@ $(PROGRAMS):
 $(BUILD)/tests/%: tests/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -MMD -MP $(ALL_LDFLAGS) -o $@ $< \
-<<<<<<< HEAD
-		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS)
-=======
-		$(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
->>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
+		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) -lcmocka $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
 
 $(BUILD)/tests/unit/pick: private PKG_LIBS += $(CLI_LIBS)
 $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
@@ -95,13 +91,8 @@ $(BUILD)/tests/unit/journal: LDFLAGS += -Wl,--wrap=event_format
 # A fuzz target, fed from files: the corpus is replayed in every `make check`.
 $(BUILD)/tests/corpus/%: tests/fuzz/%.c tests/replay.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A) Makefile
 	@mkdir -p $(@D)
-<<<<<<< HEAD
 	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
-		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
-=======
-	$(CC) $(ALL_CFLAGS) -Isupervisor $(ALL_LDFLAGS) -o $@ $< tests/replay.c \
-		$(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
->>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
+		$(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
 
 deps: ## install what building, testing and linting need (Debian 12, as root)
 	tests/deps.sh build test lint bench
@@ -167,13 +158,8 @@ fuzz-run: $(FUZZ:%=$(BUILD)/%.fuzz)
 	@for t in $(FUZZ); do mkdir -p $(BUILD)/corpus/$$t; \
 		echo "== $$t"; $(BUILD)/$$t.fuzz -max_total_time=$(SECONDS_EACH) -timeout=10 -print_final_stats=0 \
 		-verbosity=0 -artifact_prefix=$(BUILD)/$$t- $(BUILD)/corpus/$$t tests/fuzz/corpus/$$t || exit 1; done
-<<<<<<< HEAD
 $(BUILD)/%.fuzz: tests/fuzz/%.c $(RUNTIME_A) $(DAEMON_A) $(LIB_A)
-	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -fsanitize=fuzzer -pie -o $@ $< $(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS)
-=======
-$(BUILD)/%.fuzz: tests/fuzz/%.c $(DAEMON_A) $(LIB_A)
-	$(CC) $(ALL_CFLAGS) -Isupervisor -fsanitize=fuzzer -pie -o $@ $< $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
->>>>>>> 53f039f (cli: Merge, intersect, compare, convert profiles)
+	$(CC) $(ALL_CFLAGS) -Isupervisor -Ihook -fsanitize=fuzzer -pie -o $@ $< $(RUNTIME_A) $(DAEMON_A) $(LIB_A) $(PKG_LIBS) $(DAEMON_LIBS) $(CLI_LIBS)
 
 aarch64: ## cross-compile the arm64 part of the injector
 	@mkdir -p $(BUILD)/aarch64
