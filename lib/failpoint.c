@@ -8,6 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Until the kernel kills somebody for it. */
+static _Noreturn void eat(void)
+{
+	const size_t bite = 1 << 20;
+
+	for (;;) {
+		char *p = malloc(bite);
+
+		if (p)
+			memset(p, 1, bite);
+	}
+}
+
 void failpoint(const char *name)
 {
 	const char *want = getenv("WARDER_FAILPOINT");
@@ -17,6 +30,8 @@ void failpoint(const char *name)
 		return;
 	if (!strcmp(want + n, "=kill"))
 		kill(getpid(), SIGKILL);
+	else if (!strcmp(want + n, "=eat"))
+		eat();
 	else if (!strcmp(want + n, "=stop"))
 		kill(getpid(), SIGSTOP);
 	else

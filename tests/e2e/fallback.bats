@@ -36,3 +36,24 @@ deny='defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["chmod", "fchmodat"],
 	says ok=
 	wait_event '.type == "session_end" and .audited > 0'
 }
+
+@test "a worker that the kernel kills for want of memory: calls go on being answered" {
+	local group
+	group=/sys/fs/cgroup/memory$(sed -nE 's/.*:memory:(.*)/\1/p' /proc/self/cgroup)/warder-$$
+	mkdir "$group"
+	echo 64M >"$group/memory.limit_in_bytes"
+	policy p "{$deny, warder: {mode: \"enforce\"}}"
+	WARDERD=$WARDER_BUILD/fail/warderd WARDER_FAILPOINT=session.identify=eat start_warderd --policy p
+	for pid in $(pgrep -P "$WARDERD_PID") "$WARDERD_PID"; do
+		echo "$pid" >"$group/cgroup.procs"
+	done
+	mkbundle "$T/b" sh -c 'i=0; no=0; while [ $i -lt 5 ]; do i=$((i + 1)); chmod 700 /tmp 2>/dev/null || no=$((no + 1)); done; echo no=$no'
+	hook "$T/b"
+	run timeout 60 runc --root "$T/runc" run -b "$T/b" "o$RANDOM"
+	[ "$output" = no=5 ]
+	wait_event '.type == "session_end" and .denied == 5'
+	grep -q 'the worker .* was killed by signal 9' "$T/log"
+	[ "$(sed -n 's/^oom_kill //p' "$group/memory.oom_control")" -ge 1 ]
+	stop_warderd
+	rmdir "$group"
+}
