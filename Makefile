@@ -7,8 +7,9 @@ LIB         = err failpoint opt json names profile policy bpf filter decide noti
 LIB        += diagram clauses yaml forms
 HOOK       := main install
 RUNTIME    := args bundle behind runtime
-SESSION    := lane pace target arena policies stream journal session state
-SUPERVISOR := $(SESSION) log isolate config doors api http estate store listener worker scribe replace table crew keeper main
+SESSION    := lane pace target fold arena log isolate policies stream courier sink sink_file sink_syslog \
+	      sink_journald sink_webhook journal session state
+SUPERVISOR := $(SESSION) config doors api http estate store listener worker scribe replace table crew keeper main
 CLI        := main where tally run policy policy_show policy_replay doctor probe inside \
               client plain grid pick ps show event_line events screen top mode override reload completion
 CLI        += profiles profile join diff covers convert
@@ -20,12 +21,15 @@ ARCH    ?= $(shell $(CC) -dumpmachine | cut -d- -f1)
 prefix  ?= /usr/local
 
 PKGS := libseccomp json-c libcap
-PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
+# The daemon's own; libsystemd (events to journald) only where it is.
+DAEMON_PKGS := libcurl $(shell pkg-config --exists libsystemd && echo libsystemd)
+PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) $(DAEMON_PKGS) 2>/dev/null) \
+	$(if $(filter libsystemd,$(DAEMON_PKGS)),-DHAVE_SYSTEMD)
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS) 2>/dev/null)
 # What warderd alone needs (and the tests of its parts).
-DAEMON_LIBS := $(shell pkg-config --libs libmicrohttpd 2>/dev/null)
-# What warder alone needs.
-CLI_LIBS    := $(shell pkg-config --libs libcurl yaml-0.1 2>/dev/null)
+DAEMON_LIBS := $(shell pkg-config --libs libmicrohttpd $(DAEMON_PKGS) 2>/dev/null)
+# What warder needs: the API, and events of `warder run`.
+CLI_LIBS    := $(shell pkg-config --libs $(DAEMON_PKGS) yaml-0.1 2>/dev/null)
 
 # Warning and hardening flags are probed: one that this compiler does not know is left out.
 WANTED := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -Wvla -Wundef \

@@ -54,6 +54,7 @@ struct run {
 	struct arena *arena;
 	struct policies *policies;
 	const struct compiled *compiled;
+	struct sinks *sinks;
 	struct journal *journal;
 	struct session *session;
 	int events_fd, signals, ended;
@@ -112,7 +113,7 @@ static void count_event(void *ctx, const struct event *ev, const char *line, siz
 	(void)len;
 	if (ev->type == EVENT_LOST)
 		r->lost += ev->count;
-	if (ev->type != EVENT_CALL)
+	if (ev->type != EVENT_CALL && ev->type != EVENT_SUPPRESSED)
 		return;
 	snprintf(row, sizeof row, "%s\t%s%s%s\t%s\t%s", syscall_text(ev, name, sizeof name),
 		 ev->asked, ev->error ? " " : "", ev->error ? ev->error : "", done[ev->done],
@@ -215,6 +216,18 @@ static int compile_policy(struct run *r, struct err *e)
 	return rc;
 }
 
+static int open_sink(struct run *r, struct err *e)
+{
+	struct sink_config c;
+	struct sinks_opts opts = {
+		.arena = r->arena, .n = 1, .configs = &c, .on_trouble = journal_trouble
+	};
+
+	sink_config_init(&c, SINK_file);
+	c.fd = r->events_fd;
+	return sinks_open(&opts, &r->sinks, e);
+}
+
 static int prepare(struct run *r, struct err *e)
 {
 	struct journal_opts opts;
@@ -232,9 +245,13 @@ static int prepare(struct run *r, struct err *e)
 		rc = open_events(r, e);
 	if (rc)
 		return rc;
+	if (r->events_fd >= 0)
+		rc = open_sink(r, e);
+	if (rc)
+		return rc;
 	opts = (struct journal_opts){ .arena = r->arena,
 				      .policies = r->policies,
-				      .fd = r->events_fd,
+				      .sinks = r->sinks,
 				      .on_event = count_event,
 				      .on_trouble = journal_trouble,
 				      .ctx = r };
@@ -476,6 +493,7 @@ static void finish(struct run *r)
 	if (r->session)
 		journal_finish(r->journal);
 	journal_free(r->journal);
+	sinks_close(r->sinks);
 	if (r->policies) {
 		policies_put(r->policies, r->compiled);
 		policies_free(r->policies);

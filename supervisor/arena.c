@@ -83,11 +83,13 @@ void arena_publish(struct block *b)
 }
 
 /* MADV_REMOVE gives the pages back: they read as zeros. The state, in the first page, is
- * last: until then nobody else takes the block. */
+ * last: until then nobody else takes the block. GONE says to the next journal that this one died
+ * in here. */
 void arena_give(struct block *b)
 {
 	char *rest = (char *)b + PAGE;
 
+	atomic_store(&b->state, BLOCK_GONE);
 	if (madvise(rest, sizeof *b - PAGE, MADV_REMOVE))
 		memset(rest, 0, sizeof *b - PAGE);
 	memset((char *)b + sizeof b->state, 0, PAGE - sizeof b->state);
@@ -104,23 +106,32 @@ void block_change_end(struct block *b)
 	atomic_store(&b->changes, (atomic_load(&b->changes) | 1) + 1);
 }
 
-static long futex(_Atomic uint32_t *word, int op, uint32_t value)
+static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *t)
 {
-	return syscall(SYS_futex, word, op, value, NULL, NULL, 0);
+	return syscall(SYS_futex, word, op, value, t, NULL, 0);
 }
 
-static void wake(struct arena *a)
+/* Wakes the journal if it sleeps; if it naps, too, when there is hurry. */
+static void wake(struct arena *a, bool hurry)
 {
-	if (atomic_load_explicit(&a->work, memory_order_relaxed))
+	uint32_t work = atomic_load_explicit(&a->work, memory_order_relaxed);
+
+	if (work == WORK_RUNS || (work == WORK_NAPS && !hurry))
 		return;
-	if (!atomic_exchange(&a->work, 1))
-		futex(&a->work, FUTEX_WAKE, 1);
+	if (atomic_exchange(&a->work, WORK_RUNS) != WORK_RUNS)
+		futex(&a->work, FUTEX_WAKE, 1, NULL);
 }
 
 void arena_wake(struct arena *a)
 {
 	atomic_thread_fence(memory_order_seq_cst); /* what was done before the look at `work` */
-	wake(a);
+	wake(a, false);
+}
+
+void arena_hurry(struct arena *a)
+{
+	atomic_thread_fence(memory_order_seq_cst);
+	wake(a, true);
 }
 
 void arena_mark(struct arena *a, const struct block *b)
@@ -132,14 +143,29 @@ void arena_mark(struct arena *a, const struct block *b)
 	atomic_thread_fence(memory_order_seq_cst); /* the record before the looks at both */
 	if (!(atomic_load_explicit(word, memory_order_relaxed) & bit))
 		atomic_fetch_or(word, bit);
-	wake(a);
+	wake(a, lane_half_full(&b->lane));
 }
 
-void arena_sleep(struct arena *a, bool (*look)(void *ctx), void *ctx)
+void arena_sleep(struct arena *a, enum work how, uint64_t ns, bool (*look)(void *ctx), void *ctx)
 {
-	atomic_store(&a->work, 0);
+	const struct timespec t = { (time_t)(ns / 1000000000), (long)(ns % 1000000000) };
+
+	atomic_store(&a->work, how);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (!look(ctx))
-		futex(&a->work, FUTEX_WAIT, 0);
-	atomic_store(&a->work, 1);
+	if (!look || !look(ctx))
+		futex(&a->work, FUTEX_WAIT, how, ns == UINT64_MAX ? NULL : &t);
+	atomic_store(&a->work, WORK_RUNS);
+}
+
+/* The half that is true is not written to before the next store of `pass`. */
+void sums_read(const struct arena *a, struct sums *out)
+{
+	uint64_t before, after = atomic_load_explicit(&a->pass, memory_order_acquire);
+
+	do {
+		before = after;
+		*out = a->sums[before & 1];
+		atomic_thread_fence(memory_order_acquire);
+		after = atomic_load_explicit(&a->pass, memory_order_acquire);
+	} while (before != after);
 }

@@ -7,6 +7,8 @@
  *   "policy"       the default policy's name              (default)
  *   "mode"         "audit"|"enforce"|"record": for all containers, before the policy's own
  *   "events"       file for events, "-" for stdout        (/var/log/warder/events.json)
+ *                  or up to ARENA_SINKS outputs, [{"sink": "file", "path": ...}, ...]: sink.h
+ *   "budget"       {"rate", "burst"}: event lines of a session, per second and at once; rate 0: any
  *   "timeout"      for each hand-over                     (5s)
  *   "api"          socket of the HTTP API, "none": off    (api.sock beside "socket")
  *   "metrics"      "ADDRESS:PORT" for GET /metrics alone  (off)
@@ -18,6 +20,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fold.h"
+#include "sink.h"
 #include "warder/err.h"
 #include "warder/exempt.h"
 #include "warder/json.h"
@@ -27,12 +31,15 @@
 
 struct config {
 	struct json_object *doc; /* owns the strings; NULL: defaults only */
-	const char *socket, *policies, *policy, *events;
+	const char *socket, *policies, *policy;
 	const char *api;     /* NULL: beside the socket; "none": off */
 	const char *metrics; /* NULL: off */
 	int mode;            /* enum mode; -1: the policy's own */
 	uint64_t timeout_ns;
 	struct exempt exempt;
+	int n_sinks;
+	struct sink_config sinks[ARENA_SINKS];
+	struct budget budget;
 	int n_policies, n_modes;
 	const char *allow_policy[CONFIG_LIST];
 	enum mode allow_mode[CONFIG_LIST];
@@ -42,6 +49,9 @@ void config_init(struct config *c); /* the defaults */
 /* Over the defaults. Errors: EINVAL with file and JSON path; c untouched. */
 int config_load(const char *path, struct config *c, struct err *e);
 void config_fini(struct config *c);
+/* Events go to this file alone, "-": to stdout. */
+void config_set_events(struct config *c, const char *path);
+bool config_has(const struct config *c, enum sink_type t);
 
 /* What was asked for: by whoever wires the container (hook's command line, listenerMetadata), and
  * by the workload (annotations). NULL: nothing. */

@@ -71,12 +71,14 @@ static _Noreturn void scribe_main(struct crew *crew)
 {
 	const struct scribe_opts o = { crew->arena, crew->config, crew->doors->fd[DOOR_API],
 				       crew->doors->fd[DOOR_METRICS] };
-	const char *const writable[] = { strcmp(crew->config->events, "-") ? crew->config->events
-									   : NULL,
-					 NULL };
+	const char *writable[ARENA_SINKS + 1] = { NULL };
 	struct err e;
-	int r = isolate_enter(PROC_SCRIBE, writable, &e);
+	int n = 0, r;
 
+	for (int i = 0; i < crew->config->n_sinks; i++)
+		if (crew->config->sinks[i].path)
+			writable[n++] = crew->config->sinks[i].path;
+	r = isolate_enter(PROC_SCRIBE, writable, &e);
 	if (!r)
 		r = scribe_run(&o, &e);
 	if (r)

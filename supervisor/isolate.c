@@ -13,6 +13,7 @@
 #include <seccomp.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/capability.h>
@@ -586,16 +587,18 @@ static int keep_caps(enum proc p, struct err *e)
 	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_FILE | \
 	 LANDLOCK_ACCESS_FS_MAKE_REG)
 
-/* The folder of a file; of a device or pipe only itself, for its folder holds other devices. */
+/* The folder of a file, also of one that somebody has removed; of a device or pipe only itself, for
+ * its folder holds other devices. */
 static int allow_writes(int rules, const char *path, uint64_t handled, struct err *e)
 {
 	struct landlock_path_beneath_attr at = { .allowed_access = handled & (FOLDER_ACCESS |
 									      TRUNCATE_ACCESS) };
-	char real[PATH_MAX];
+	char real[PATH_MAX], folder[PATH_MAX];
 	struct stat st;
 	int r;
 
-	if (!realpath(path, real))
+	snprintf(folder, sizeof folder, "%s", path);
+	if (!realpath(path, real) && (errno != ENOENT || !realpath(dirname(folder), real)))
 		return err_set(e, errno, "isolate: %s", path);
 	if (stat(real, &st))
 		return err_set(e, errno, "isolate: %s", path);

@@ -512,7 +512,8 @@ static int succeed(struct keeper *k, struct err *e)
 
 static int open_keeper(struct keeper *k, struct err *e)
 {
-	static const struct isolate_opts isolation = { .webhook = false };
+	const struct isolate_opts isolation = { .webhook =
+							config_has(k->opts->config, SINK_webhook) };
 	bool returns;
 	int r;
 

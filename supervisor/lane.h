@@ -91,6 +91,16 @@ static inline void lane_add(struct commit *next, enum lane_word w, uint64_t n)
 void *lane_reserve(struct lane *l, struct commit *next, uint32_t type, uint32_t size);
 void lane_commit(struct lane *l);
 
+/* The writer: should the reader be told to hurry? */
+static inline bool lane_half_full(const struct lane *l)
+{
+	uint64_t current = atomic_load_explicit(&l->current, memory_order_relaxed);
+
+	return lane_word(&l->commit[current & 1], LANE_head) -
+		       atomic_load_explicit(&l->tail, memory_order_relaxed) >
+	       LANE_RING / 2;
+}
+
 /* Anyone: the last commit, whole. */
 void lane_read(const struct lane *l, uint64_t out[LANE_N_WORDS]);
 

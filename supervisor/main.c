@@ -31,7 +31,7 @@ static int apply(const struct options *o, struct config *c, struct err *e)
 	if (o->policies)
 		c->policies = o->policies;
 	if (o->events)
-		c->events = o->events;
+		config_set_events(c, o->events);
 	if (o->api)
 		c->api = o->api;
 	if (o->metrics)

@@ -12,24 +12,53 @@
 #include "http.h"
 #include "journal.h"
 #include "log.h"
+#include "sink.h"
+#include "stream.h"
 #include "warder/own.h"
-
-static int open_events(const char *path, struct err *e)
-{
-	int fd;
-
-	if (!strcmp(path, "-"))
-		fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-	else
-		fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640);
-	return fd < 0 ? err_set(e, errno, "open the event file %s", path) : fd;
-}
 
 int scribe_check(const struct config *c, struct err *e)
 {
-	auto_fd fd = open_events(c->events, e);
+	return sinks_check(c->n_sinks, c->sinks, e);
+}
 
-	return fd < 0 ? fd : 0;
+/* What the scribe is made of, in the order in which it is made. */
+struct scribe {
+	struct policies *policies;
+	struct stream *stream;
+	struct sinks *sinks;
+	struct journal *journal;
+};
+
+static int open_scribe(struct scribe *s, const struct scribe_opts *o, struct err *e)
+{
+	const struct sinks_opts so = { .arena = o->arena,
+				       .n = o->config->n_sinks,
+				       .configs = o->config->sinks,
+				       .on_trouble = log_warn };
+	struct journal_opts jo = { .arena = o->arena,
+				   .budget = o->config->budget,
+				   .on_trouble = log_warn };
+	int r = policies_new(o->arena, &s->policies, e);
+
+	if (!r)
+		r = stream_new(STREAM_BYTES, &s->stream, e);
+	if (!r)
+		r = sinks_open(&so, &s->sinks, e);
+	if (r)
+		return r;
+	jo.policies = s->policies;
+	jo.stream = s->stream;
+	jo.sinks = s->sinks;
+	return journal_new(&jo, &s->journal, e);
+}
+
+static void close_scribe(struct scribe *s)
+{
+	stream_end(s->stream);
+	sinks_close(s->sinks);
+	journal_free(s->journal);
+	stream_free(s->stream);
+	policies_free(s->policies);
 }
 
 /* Without a socket there is no API; one that cannot start leaves the events alone. */
@@ -44,7 +73,7 @@ static struct http *start_api(const struct scribe_opts *o, const struct api_ctx 
 	return h;
 }
 
-static int serve(const struct scribe_opts *o, struct journal *j, struct err *e)
+static int serve(struct scribe *s, const struct scribe_opts *o, struct err *e)
 {
 	const struct api_ctx api = { .arena = o->arena };
 	struct http *h;
@@ -53,13 +82,15 @@ static int serve(const struct scribe_opts *o, struct journal *j, struct err *e)
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
-	r = journal_start(j, e);
+	sigaddset(&set, SIGUSR1);
+	r = journal_start(s->journal, e);
 	if (r)
 		return r;
 	h = start_api(o, &api);
-	sigwait(&set, &sig);
+	while (!sigwait(&set, &sig) && sig != SIGTERM)
+		sinks_rotate(s->sinks);
 	http_stop(h);
-	journal_finish(j);
+	journal_finish(s->journal);
 	return 0;
 }
 
@@ -80,24 +111,27 @@ static void close_others(const struct scribe_opts *o)
 	close_range(first, ~0U, 0);
 }
 
+/* Blocked before the first thread starts, so that only serve() takes them. */
+static void block_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int scribe_run(const struct scribe_opts *o, struct err *e)
 {
-	struct journal_opts jo = { .arena = o->arena, .on_trouble = log_warn };
-	struct policies *p = NULL;
-	struct journal *j = NULL;
-	auto_fd events = -1;
+	struct scribe s = { 0 };
 	int r;
 
 	close_others(o);
-	events = open_events(o->config->events, e);
-	r = events < 0 ? events : policies_new(o->arena, &p, e);
-	jo.fd = events;
-	jo.policies = p;
+	block_signals();
+	r = open_scribe(&s, o, e);
 	if (!r)
-		r = journal_new(&jo, &j, e);
-	if (!r)
-		r = serve(o, j, e);
-	journal_free(j);
-	policies_free(p);
+		r = serve(&s, o, e);
+	close_scribe(&s);
 	return r;
 }

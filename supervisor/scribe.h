@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* scribe.h - the process that writes: events, from the arena to their file.
+/* scribe.h - the process that writes: events, from the arena to their sinks.
  *
  * It does not share the descriptor table of keeper and worker (locks and files of a killed sharer
- * would survive it). When it dies, a new one goes on where the records it had not written begin; a
- * line may then be written twice, none is lost. */
+ * would survive it). When it dies, a new one goes on: in a file no line is lost or doubled, other
+ * sinks may get some twice (journal.h, sink.h). */
 #pragma once
 #include "arena.h"
 #include "config.h"
@@ -15,7 +15,8 @@ struct scribe_opts {
 	int api, metrics; /* listening sockets, the scribe's from now on; -1: none */
 };
 
-/* Until SIGTERM; then everything recorded so far is written. */
+/* Until SIGTERM; then everything recorded so far is written. SIGUSR1: event files are opened anew.
+ */
 int scribe_run(const struct scribe_opts *o, struct err *e);
-/* Can the event file be written? So that warderd refuses to start rather than losing all. */
+/* Can the sinks be opened? So that warderd refuses to start rather than losing all. */
 int scribe_check(const struct config *c, struct err *e);

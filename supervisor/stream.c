@@ -331,6 +331,8 @@ long stream_read(struct subscriber *sub, char *buf, size_t size)
 
 void stream_end(struct stream *s)
 {
+	if (!s)
+		return;
 	pthread_mutex_lock(&s->lock);
 	s->ended = true;
 	wake_all(s);

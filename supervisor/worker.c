@@ -131,8 +131,10 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 		arena_publish(b);
 		arena_mark(w->arena, b);
 		r = serve_block(w, b, n->compiled, e);
-		if (r)
+		if (r) {
 			atomic_store(&b->state, BLOCK_ENDED);
+			arena_mark(w->arena, b);
+		}
 	} else {
 		r = err_set(e, ENOSPC, "%d sessions are alive", ARENA_SESSIONS);
 	}
@@ -191,7 +193,7 @@ static void stop_all(struct worker *w)
 }
 
 /* One that cannot be served is closed, and so are its calls; the others go on. */
-static void give_up(struct block *b, const struct err *why)
+static void give_up(struct arena *a, struct block *b, const struct err *why)
 {
 	int listener = b->listener;
 
@@ -200,6 +202,7 @@ static void give_up(struct block *b, const struct err *why)
 	b->listener = -1;
 	close(listener);
 	atomic_store(&b->state, BLOCK_ENDED);
+	arena_mark(a, b);
 }
 
 /* Ends what a killed worker may have been changing. */
@@ -225,7 +228,7 @@ static void take_over(struct worker *w)
 			continue;
 		settle(b);
 		if (policies_at(w->policies, b->policy, &c, &e) || serve_block(w, b, c, &e))
-			give_up(b, &e);
+			give_up(w->arena, b, &e);
 		else
 			n++;
 	}

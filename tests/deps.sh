@@ -5,7 +5,7 @@
 set -eu
 declare -A packages=(
 	[build]="gcc libc6-dev make pkg-config libseccomp-dev libjson-c-dev libcap-dev libmicrohttpd-dev
-		libcurl4-openssl-dev libyaml-dev"
+		libcurl4-openssl-dev libyaml-dev libsystemd-dev"
 	[demo]="runc busybox-static jq"
 	[test]="runc crun busybox-static jq bats libcmocka-dev golang-go util-linux procps iproute2 python3 systemd logrotate
 		libcap2-bin curl tmux zsh fish clang libclang-rt-14-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross man-db"

@@ -12,7 +12,7 @@ page() {
 
 # keys FILE: the keys that a parser's rows of names accept, one a line
 keys() {
-	awk '/ keys\[\] = \{/ {on = 1} on; /;/ {on = 0}' "$1" | grep -oE '"[A-Za-z]+"' | tr -d '"' | sort -u
+	awk '/ keys\[\] = \{/ {on = 1} on; /;/ {on = 0}' "$1" | grep -oE '"[A-Za-z_]+"' | tr -d '"' | sort -u
 }
 
 @test "the manual pages are well-formed" {
@@ -110,10 +110,10 @@ keys() {
 	run python3 - <<-'PY'
 		import re, sys
 		rows = set(re.findall(r"FIELD\((\w+), (\w+)\)", open("supervisor/state.c").read()))
-		for file in ("arena.h", "lane.h", "session.h"):
+		for file in ("arena.h", "fold.h", "lane.h", "session.h"):
 		    text = re.sub(r"/\*.*?\*/", "", open("supervisor/" + file).read(), flags=re.S)
 		    for name, body in re.findall(r"^struct (\w+) \{(.*?)^\}", text, re.S | re.M):
-		        if name == "arena_head" or file == "session.h" and not name.startswith("record"):
+		        if name in ("arena_head", "budget", "folds") or file == "session.h" and not name.startswith("record"):
 		            continue
 		        for member in re.findall(r"(\w+)(?:\[[^;,]*\])*\s*(?:__attribute__\(\(.*?\)\)\s*)?[;,]", body):
 		            print("member" if (name, member) in rows else "missing", name, member)

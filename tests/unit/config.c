@@ -39,7 +39,9 @@ static void test_defaults(void **state)
 		assert_string_equal(c.socket, "/run/warder/listener.sock");
 		assert_string_equal(c.policies, "/etc/warder/policies");
 		assert_string_equal(c.policy, "default");
-		assert_string_equal(c.events, "/var/log/warder/events.json");
+		assert_int_equal(c.n_sinks, 1);
+		assert_int_equal(c.sinks[0].type, SINK_file);
+		assert_string_equal(c.sinks[0].path, "/var/log/warder/events.json");
 		assert_int_equal(c.mode, -1);
 		assert_int_equal(c.timeout_ns, 5000000000);
 		assert_int_equal(c.n_policies + c.n_modes, 0);
@@ -64,7 +66,7 @@ static void test_all_keys(void **state)
 	assert_string_equal(c.socket, "/a");
 	assert_string_equal(c.policies, "/b");
 	assert_string_equal(c.policy, "web");
-	assert_string_equal(c.events, "-");
+	assert_int_equal(c.sinks[0].type, SINK_stdout);
 	assert_int_equal(c.mode, MODE_ENFORCE);
 	assert_int_equal(c.timeout_ns, 250000000);
 	assert_int_equal(c.n_policies, 2);

@@ -134,7 +134,7 @@ static void damage(struct arena *a, struct block *b, int which)
 		b->mode = MODE_COUNT;
 		break;
 	case 3:
-		b->state = BLOCK_ENDED + 1;
+		b->state = BLOCK_GONE + 1;
 		break;
 	case 4:
 		memset(b->id, 'x', sizeof b->id);
