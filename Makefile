@@ -5,11 +5,13 @@
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci exempt ask native event \
               inject inject_$(ARCH)
 LIB        += diagram clauses yaml forms
+LIB        += cover
 HOOK       := main install
 RUNTIME    := args bundle behind runtime
 SESSION    := lane pace target fold arena log isolate policies stream courier sink sink_file sink_syslog \
 	      sink_journald sink_webhook journal session state
 SUPERVISOR := $(SESSION) config doors api http estate store listener worker scribe replace table crew keeper main
+SUPERVISOR += metrics control verbs uring
 CLI        := main where tally run policy policy_show policy_replay doctor probe inside \
               client plain grid pick ps show event_line events screen top mode override reload completion
 CLI        += profiles profile join diff covers convert

@@ -388,3 +388,52 @@ bool json_add(struct json_object *to, const char *key, struct json_object *v)
 	json_object_put(v);
 	return false;
 }
+
+/* Byte by byte where it is not printable. */
+static int text_to_json(struct json_object *o, struct printbuf *to, int level, int flags)
+{
+	const char *s = json_object_get_string(o);
+	char buf[8];
+
+	(void)level;
+	(void)flags;
+	printbuf_memappend(to, "\"", 1);
+	while (*s) {
+		size_t n = err_printable(s);
+
+		if (n && *s != '"' && *s != '\\') {
+			printbuf_memappend(to, s, (int)n);
+		} else {
+			int len = snprintf(buf, sizeof buf, n ? "\\%c" : "\\u%04x",
+					   (unsigned char)*s);
+
+			printbuf_memappend(to, buf, len);
+			n = 1;
+		}
+		s += n;
+	}
+	return printbuf_memappend(to, "\"", 1);
+}
+
+struct json_object *json_text(const char *s)
+{
+	struct json_object *o = json_object_new_string(s);
+
+	if (o)
+		json_object_set_serializer(o, text_to_json, NULL, NULL);
+	return o;
+}
+
+bool json_add_text(struct json_object *to, const char *key, const char *s)
+{
+	return !s || !*s || json_add(to, key, json_text(s));
+}
+
+struct json_object *json_append(struct json_object *list, struct json_object *item)
+{
+	if (item && !json_object_array_add(list, item))
+		return list;
+	json_object_put(item);
+	json_object_put(list);
+	return NULL;
+}

@@ -10,19 +10,23 @@
 #include <string.h>
 #include <time.h>
 
+#include "control.h"
+#include "log.h"
+#include "metrics.h"
+#include "warder/json.h"
 #include "warder/names.h"
 #include "warder/own.h"
 
 #define PARAMS 2 /* names in braces in one path */
-
-#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 
 struct call { /* one request on its way through a handler */
 	const struct api_ctx *ctx;
 	const struct api_request *q;
 	struct api_response *out;
 	char params[PARAMS][ARENA_TEXT];
-	struct json_object *more; /* members that an error has besides "error"; NULL: none */
+	struct json_object *body; /* an object, its members known; NULL: none */
+	char *reply; /* heap: the worker's last answer, "" or an object; NULL: not asked */
+	char *more;  /* heap: {...} whose members an error has besides "error"; NULL: none */
 };
 
 struct route {
@@ -50,79 +54,40 @@ static unsigned status_of(int num)
 	return 500;
 }
 
-/* Strings that may be a container's own text: as event.h escapes them. */
-static int text_to_json(struct json_object *o, struct printbuf *to, int level, int flags)
-{
-	const char *s = json_object_get_string(o);
-	char buf[8];
-
-	(void)level;
-	(void)flags;
-	printbuf_memappend(to, "\"", 1);
-	while (*s) {
-		size_t n = err_printable(s);
-
-		if (n && *s != '"' && *s != '\\') {
-			printbuf_memappend(to, s, (int)n);
-		} else {
-			int len = snprintf(buf, sizeof buf, n ? "\\%c" : "\\u%04x",
-					   (unsigned char)*s);
-
-			printbuf_memappend(to, buf, len);
-			n = 1;
-		}
-		s += n;
-	}
-	return printbuf_memappend(to, "\"", 1);
-}
-
-static struct json_object *text(const char *s)
-{
-	struct json_object *o = json_object_new_string(s);
-
-	if (o)
-		json_object_set_serializer(o, text_to_json, NULL, NULL);
-	return o;
-}
-
-static bool add_text(struct json_object *to, const char *key, const char *s)
-{
-	return !s || !*s || json_add(to, key, text(s));
-}
-
 static bool add_number(struct json_object *to, const char *key, uint64_t n)
 {
 	return json_add(to, key, json_object_new_uint64(n));
 }
 
-/* item at the end of list; list, or NULL (then both are freed) without memory. */
-static struct json_object *append(struct json_object *list, struct json_object *item)
+static int put_text(struct call *c, char *body, struct err *e)
 {
-	if (item && !json_object_array_add(list, item))
-		return list;
-	json_object_put(item);
-	json_object_put(list);
-	return NULL;
+	if (!body)
+		return err_set(e, ENOMEM, "write the answer");
+	c->out->body = body;
+	c->out->len = strlen(body);
+	c->out->status = 200;
+	c->out->type = "application/json";
+	return 0;
 }
 
-/* doc as the answer's body, one line; doc is freed. NULL: memory. */
-static int put_json(struct call *c, struct json_object *doc, struct err *e)
+static char *line_of(struct json_object *doc)
 {
 	const char *s =
 		doc ? json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
 								  JSON_C_TO_STRING_NOSLASHESCAPE)
 		    : NULL;
-	int n = s ? asprintf(&c->out->body, "%s\n", s) : -1;
+	char *line;
+
+	return s && asprintf(&line, "%s\n", s) >= 0 ? line : NULL;
+}
+
+/* doc as the answer's body, one line; doc is freed. NULL: memory. */
+static int put_json(struct call *c, struct json_object *doc, struct err *e)
+{
+	char *line = line_of(doc);
 
 	json_object_put(doc);
-	if (n < 0) {
-		c->out->body = NULL;
-		return err_set(e, ENOMEM, "write the answer");
-	}
-	c->out->len = (size_t)n;
-	c->out->status = 200;
-	c->out->type = "application/json";
-	return 0;
+	return put_text(c, line, e);
 }
 
 static struct json_object *time_text(uint64_t ns)
@@ -243,9 +208,9 @@ static struct json_object *override_json(const struct live *l)
 	char arch[24];
 
 	arch_word(a, audit, arch);
-	if (o && add_text(o, "syscall", name) && add_text(o, "arch", arch) &&
-	    add_text(o, "verdict", errnum ? "deny" : "allow") &&
-	    add_text(o, "errno", errnum ? names_errno_name(errnum) : NULL))
+	if (o && json_add_text(o, "syscall", name) && json_add_text(o, "arch", arch) &&
+	    json_add_text(o, "verdict", errnum ? "deny" : "allow") &&
+	    json_add_text(o, "errno", errnum ? names_errno_name(errnum) : NULL))
 		return o;
 	json_object_put(o);
 	return NULL;
@@ -256,7 +221,7 @@ static struct json_object *overrides_json(const struct view *v)
 	struct json_object *list = json_object_new_array();
 
 	for (int i = 0; list && i < v->n_overrides; i++)
-		list = append(list, override_json(&v->overrides[i]));
+		list = json_append(list, override_json(&v->overrides[i]));
 	return list;
 }
 
@@ -264,11 +229,12 @@ static struct json_object *session_json(const struct view *v)
 {
 	struct json_object *o = json_object_new_object();
 
-	if (o && add_number(o, "session", v->number) && add_text(o, "container", v->id) &&
-	    add_text(o, "name", v->name) && add_text(o, "pod", v->pod) &&
-	    add_text(o, "namespace", v->namespace) && add_text(o, "policy", v->policy_name) &&
-	    add_text(o, "mode", mode_word((enum mode)v->mode)) &&
-	    add_text(o, "wiring", v->wiring == WIRING_NATIVE ? "native" : "hook") &&
+	if (o && add_number(o, "session", v->number) && json_add_text(o, "container", v->id) &&
+	    json_add_text(o, "name", v->name) && json_add_text(o, "pod", v->pod) &&
+	    json_add_text(o, "namespace", v->namespace) &&
+	    json_add_text(o, "policy", v->policy_name) &&
+	    json_add_text(o, "mode", mode_word((enum mode)v->mode)) &&
+	    json_add_text(o, "wiring", v->wiring == WIRING_NATIVE ? "native" : "hook") &&
 	    json_add(o, "init", json_object_new_int(v->init)) &&
 	    json_add(o, "started", time_text(v->start_ns)) &&
 	    json_add(o, "starting", json_object_new_boolean(v->starting != 0)) &&
@@ -311,7 +277,7 @@ static int serve_sessions(struct call *c, struct err *e)
 	list = json_object_new_array();
 	for (uint32_t i = 0; list && i < high(a); i++)
 		if (look(a, i, &v) && is_wanted(c, &v))
-			list = append(list, session_json(&v));
+			list = json_append(list, session_json(&v));
 	if (!doc || !json_add(doc, "sessions", list)) {
 		json_object_put(doc);
 		doc = NULL;
@@ -356,6 +322,21 @@ static int serve_session(struct call *c, struct err *e)
 	return r ? r : put_json(c, session_json(&v), e);
 }
 
+static int serve_metrics(struct call *c, struct err *e)
+{
+	char *text;
+	size_t len;
+	int r = metrics_text(c->ctx->arena, c->ctx->stream, &text, &len, e);
+
+	if (r)
+		return r;
+	c->out->body = text;
+	c->out->len = len;
+	c->out->status = 200;
+	c->out->type = METRICS_TYPE;
+	return 0;
+}
+
 static uint64_t count_sessions(const struct arena *a)
 {
 	uint64_t n = 0;
@@ -375,9 +356,9 @@ static int serve_health(struct call *c, struct err *e)
 	struct arena *a = c->ctx->arena;
 	struct json_object *o = json_object_new_object();
 
-	if (!o || !add_text(o, "status", "ok") || !add_text(o, "version", WARDER_VERSION) ||
-	    !add_pid(o, "keeper", a, PROC_KEEPER) || !add_pid(o, "worker", a, PROC_WORKER) ||
-	    !add_pid(o, "scribe", a, PROC_SCRIBE) ||
+	if (!o || !json_add_text(o, "status", "ok") ||
+	    !json_add_text(o, "version", WARDER_VERSION) || !add_pid(o, "keeper", a, PROC_KEEPER) ||
+	    !add_pid(o, "worker", a, PROC_WORKER) || !add_pid(o, "scribe", a, PROC_SCRIBE) ||
 	    !add_number(o, "sessions", count_sessions(a)) ||
 	    !add_number(o, "restarts", atomic_load(&a->restarts)) ||
 	    !add_number(o, "lost", atomic_load(&a->lost))) {
@@ -387,14 +368,381 @@ static int serve_health(struct call *c, struct err *e)
 	return put_json(c, o, e);
 }
 
+/* --- what changes something --- */
+
+static bool member(const struct call *c, const char *key, struct json_at *out)
+{
+	const struct json_at root = { .file = "body", .v = c->body };
+
+	if (!c->body || !json_child(&root, key, out))
+		return false;
+	out->up = NULL; /* the root is on this stack; the file is named all the same */
+	out->file = "body";
+	return true;
+}
+
+static int need_text(const struct call *c, const char *key, const char **out, struct err *e)
+{
+	struct json_at at;
+
+	if (!member(c, key, &at))
+		return err_set(e, EINVAL, "the body has no \"%s\"", key);
+	return json_str(&at, out, e) ? err_wrap(e, "%s", key) : 0;
+}
+
+static int need_mode(const struct call *c, uint32_t *mode, struct err *e)
+{
+	const char *word;
+	int r = need_text(c, "mode", &word, e), m;
+
+	if (r)
+		return r;
+	m = mode_parse(word);
+	if (m < 0)
+		return err_set(e, EINVAL, "mode: \"%s\" is no mode (audit, enforce, record)", word);
+	*mode = (uint32_t)m;
+	return 0;
+}
+
+static int get_force(const struct call *c, uint32_t *flags, struct err *e)
+{
+	struct json_at at;
+	bool force = false;
+
+	if (member(c, "force", &at) && json_flag(&at, &force, e))
+		return err_wrap(e, "force");
+	*flags = force ? REQUEST_FORCE : 0;
+	return 0;
+}
+
+static bool is_object(const char *text)
+{
+	struct json_object *doc = NULL;
+	struct err bad;
+	bool is = !json_parse("the worker's answer", text, strlen(text), &doc, &bad) &&
+		  json_object_is_type(doc, json_type_object);
+
+	json_object_put(doc);
+	return is;
+}
+
+/* Asks the worker. What it has to say besides is in c->reply, and in c->more when it failed. */
+static int ask(struct call *c, const struct control_ask *q, struct err *e)
+{
+	uint64_t wait = c->ctx->wait_ns ? c->ctx->wait_ns : REQUEST_WAIT_NS;
+	int r;
+
+	if (!c->reply)
+		c->reply = malloc(ARENA_REPLY);
+	if (!c->reply)
+		return err_set(e, ENOMEM, "ask the worker");
+	r = control_ask(c->ctx->arena, q, wait, c->reply, e);
+	if (!is_object(c->reply))
+		*c->reply = 0;
+	if (r && *c->reply) {
+		free(c->more);
+		c->more = strdup(c->reply);
+	}
+	return r;
+}
+
+/* A member of what the worker said; the caller's reference. NULL: none. */
+static struct json_object *said(const struct call *c, const char *key)
+{
+	struct json_object *doc = NULL, *v = NULL;
+	struct err bad;
+
+	if (c->reply && *c->reply &&
+	    !json_parse("the worker's answer", c->reply, strlen(c->reply), &doc, &bad) &&
+	    json_object_object_get_ex(doc, key, &v))
+		json_object_get(v);
+	json_object_put(doc);
+	return v;
+}
+
+/* The session as it is now, with the worker's note. */
+static int put_session(struct call *c, struct err *e)
+{
+	struct json_object *doc, *note;
+	struct view v;
+	int r = find(c, &v, e);
+
+	if (r)
+		return r;
+	doc = session_json(&v);
+	note = said(c, "note");
+	if (doc && note)
+		json_add_text(doc, "note", json_object_get_string(note));
+	json_object_put(note);
+	return put_json(c, doc, e);
+}
+
+static int ask_for(struct call *c, struct control_ask *q, struct err *e)
+{
+	struct view v = { 0 };
+	int r = find(c, &v, e);
+
+	q->session = v.number;
+	if (!r)
+		r = ask(c, q, e);
+	return r ? r : put_session(c, e);
+}
+
+/* One store: it needs no worker. If another session has taken the block meanwhile, it gets back
+ * what it had. */
+static bool store_audit(struct block *b, uint64_t number)
+{
+	uint32_t audit = MODE_AUDIT, had;
+
+	if (atomic_load(&b->state) != BLOCK_LIVE || b->number != number)
+		return false;
+	had = atomic_exchange(&b->mode, MODE_AUDIT);
+	atomic_thread_fence(memory_order_seq_cst);
+	if (b->number == number)
+		return true;
+	atomic_compare_exchange_strong(&b->mode, &audit, had);
+	return false;
+}
+
+static bool set_audit(struct block *b, const struct view *v)
+{
+	if (!store_audit(b, v->number))
+		return false;
+	log_say("session %llu, container %s: mode audit", (unsigned long long)v->number, v->id);
+	return true;
+}
+
+static int serve_mode(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_MODE };
+	struct arena *a = c->ctx->arena;
+	struct view v;
+	int r = need_mode(c, &q.mode, e);
+
+	if (!r)
+		r = get_force(c, &q.flags, e);
+	if (r)
+		return r;
+	if (q.mode != MODE_AUDIT)
+		return ask_for(c, &q, e);
+	r = find(c, &v, e);
+	for (uint32_t i = 0; !r && i < high(a); i++)
+		if (a->blocks[i].number == v.number)
+			set_audit(&a->blocks[i], &v);
+	return r ? r : put_session(c, e);
+}
+
+/* {"session":7,"container":"web","error":"...","tasks":[...]} */
+static struct json_object *refusal(const struct call *c, const struct view *v,
+				   const struct err *why)
+{
+	struct json_object *o = json_object_new_object(), *tasks = said(c, "tasks");
+
+	if (o && add_number(o, "session", v->number) && json_add_text(o, "container", v->id) &&
+	    json_add_text(o, "error", why->msg) && (!tasks || json_add(o, "tasks", tasks)))
+		return o;
+	json_object_put(o);
+	return NULL;
+}
+
+struct all { /* a mode for all sessions */
+	uint64_t changed;
+	struct json_object *refused;
+};
+
+/* Errors: only those that would be the same for the next session. */
+static int mode_of_one(struct call *c, struct control_ask *q, const struct view *v, struct block *b,
+		       struct all *all, struct err *e)
+{
+	int r;
+
+	if (q->mode == MODE_AUDIT) {
+		all->changed += set_audit(b, v);
+		return 0;
+	}
+	q->session = v->number;
+	r = ask(c, q, e);
+	all->changed += !r;
+	if (r == -ETIMEDOUT || r == -EAGAIN)
+		return r;
+	if (r && r != -ESRCH)
+		all->refused = json_append(all->refused, refusal(c, v, e));
+	return 0;
+}
+
+static int put_all(struct call *c, const struct all *all, struct err *e)
+{
+	struct json_object *o = json_object_new_object();
+	size_t n = all->refused ? json_object_array_length(all->refused) : 0;
+	bool ok = o && add_number(o, "changed", all->changed) && all->refused &&
+		  json_add(o, "refused", json_object_get(all->refused));
+
+	free(c->more);
+	c->more = ok ? line_of(o) : NULL;
+	json_object_put(o);
+	if (!c->more)
+		return err_set(e, ENOMEM, "write the answer");
+	if (n)
+		return err_set(e, EBUSY, "%zu sessions did not change (see \"refused\").", n);
+	return put_text(c, take_ptr(c->more), e);
+}
+
+static int serve_all_modes(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_MODE };
+	struct all all = { .refused = json_object_new_array() };
+	struct arena *a = c->ctx->arena;
+	struct view v;
+	int r = need_mode(c, &q.mode, e);
+
+	if (!r)
+		r = get_force(c, &q.flags, e);
+	for (uint32_t i = 0; !r && i < high(a); i++)
+		if (look(a, i, &v))
+			r = mode_of_one(c, &q, &v, &a->blocks[i], &all, e);
+	if (!r)
+		r = put_all(c, &all, e);
+	json_object_put(all.refused);
+	return r;
+}
+
+static int serve_policy(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_POLICY };
+	int r = need_text(c, "policy", &q.text, e);
+
+	if (!r && !policy_name_ok(q.text))
+		r = err_set(e, EINVAL, "policy: \"%s\" is no policy name (letters, digits, . _ -)",
+			    q.text);
+	return r ? r : ask_for(c, &q, e);
+}
+
+/* "x86_64", as answers have it, or "SCMP_ARCH_X86_64". */
+static int parse_arch(const char *word, uint32_t *out, struct err *e)
+{
+	char name[24];
+
+	for (int i = 0; i < ARCH_COUNT; i++) {
+		arch_word((enum arch)i, 0, name);
+		if (!strcmp(name, word) || !strcmp(names_arch_scmp((enum arch)i), word)) {
+			*out = (uint32_t)i;
+			return 0;
+		}
+	}
+	return err_set(e, EINVAL, "arch: \"%s\" is no architecture (x86_64, x86, aarch64, ...)",
+		       word);
+}
+
+/* The path's call; the architecture from word, NULL: all. */
+static int get_call(struct call *c, struct control_ask *q, const char *word, struct err *e)
+{
+	q->text = c->params[1];
+	q->arch = REQUEST_ALL_ARCHES;
+	if (names_syscall(ARCH_NONE, q->text) < 0)
+		return err_set(e, EINVAL, "\"%s\" is no system call", q->text);
+	return word ? parse_arch(word, &q->arch, e) : 0;
+}
+
+static int get_verdict(const struct call *c, int32_t *errnum, struct err *e)
+{
+	const char *verdict, *word = "EPERM";
+	struct json_at at;
+	bool has_errno = member(c, "errno", &at);
+	int r = need_text(c, "verdict", &verdict, e);
+
+	if (r || (has_errno && json_str(&at, &word, e)))
+		return -e->num;
+	if (strcmp(verdict, "deny") != 0 && strcmp(verdict, "allow") != 0)
+		return err_set(e, EINVAL, "verdict: \"%s\" is neither deny nor allow", verdict);
+	if (*verdict == 'a' && has_errno)
+		return err_set(e, EINVAL, "errno: only what is denied has one");
+	*errnum = *verdict == 'a' ? 0 : names_errno(word);
+	if (*errnum < 0 || (*verdict == 'd' && !*errnum))
+		return err_set(e, EINVAL, "errno: \"%s\" is no errno (such as EPERM)", word);
+	return 0;
+}
+
+static int serve_override(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_OVERRIDE };
+	const char *arch = NULL;
+	struct json_at at;
+	int r = get_verdict(c, &q.errnum, e);
+
+	if (!r && member(c, "arch", &at))
+		r = json_str(&at, &arch, e);
+	if (!r)
+		r = get_call(c, &q, arch, e);
+	return r ? r : ask_for(c, &q, e);
+}
+
+static int serve_lift(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_LIFT };
+	int r = get_call(c, &q, arg(c, "arch"), e);
+
+	return r ? r : ask_for(c, &q, e);
+}
+
+static int serve_reload(struct call *c, struct err *e)
+{
+	struct control_ask q = { .verb = REQUEST_RELOAD };
+	int r = ask(c, &q, e);
+	char *line;
+
+	if (r)
+		return r;
+	if (asprintf(&line, "%s\n", *c->reply ? c->reply : "{\"policies\":[]}") < 0)
+		line = NULL;
+	return put_text(c, line, e);
+}
+
+static int serve_events(struct call *c, struct err *e)
+{
+	const char *follow = arg(c, "follow");
+
+	if (follow && strcmp(follow, "0") != 0 && strcmp(follow, "1") != 0)
+		return err_set(e, EINVAL, "follow: \"%s\" is neither 0 nor 1", follow);
+	if (!c->ctx->stream)
+		return err_set(e, EAGAIN, "no events are kept here.");
+	c->out->stream = (struct api_stream){
+		.follow = follow && *follow == '1',
+		.filter = { arg(c, "type"), arg(c, "container"), arg(c, "syscall"),
+			    arg(c, "verdict"), arg(c, "mode") },
+	};
+	c->out->is_stream = true;
+	c->out->status = 200;
+	c->out->type = "application/x-ndjson";
+	return 0;
+}
+
 /* The table. Who routes, refuses and documents reads it. */
+#define LIST(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define ROW(method, path, summary, args, members, serve, tcp)                \
+	{                                                                    \
+		{ method, path, summary, args, members }, serve_##serve, tcp \
+	}
 static const struct route routes[] = {
-	{ { "GET", "/v1/health", "Is warderd well?", NULL, NULL }, serve_health, true },
-	{ { "GET", "/v1/sessions", "The sessions that are alive",
-	    (const char *const[]){ "container", "mode", "pod", "namespace", NULL }, NULL },
-	  serve_sessions,
-	  false },
-	{ { "GET", "/v1/sessions/{number}", "One session", NULL, NULL }, serve_session, false },
+	ROW("GET", "/v1/health", "Whether warderd is well, and its processes", NULL, NULL, health,
+	    true),
+	ROW("GET", "/v1/sessions", "The sessions that are alive",
+	    LIST("container", "mode", "pod", "namespace"), NULL, sessions, false),
+	ROW("GET", "/v1/sessions/{number}", "One session", NULL, NULL, session, false),
+	ROW("PUT", "/v1/sessions/{number}/mode", "Switch a session's mode", NULL,
+	    LIST("mode", "force"), mode, false),
+	ROW("PUT", "/v1/mode", "Switch the mode of all sessions", NULL, LIST("mode", "force"),
+	    all_modes, false),
+	ROW("PUT", "/v1/sessions/{number}/policy", "Replace a session's policy", NULL,
+	    LIST("policy"), policy, false),
+	ROW("PUT", "/v1/sessions/{number}/syscalls/{name}", "Deny or allow one system call", NULL,
+	    LIST("verdict", "errno", "arch"), override, false),
+	ROW("DELETE", "/v1/sessions/{number}/syscalls/{name}", "Let the policy decide it again",
+	    LIST("arch"), NULL, lift, false),
+	ROW("POST", "/v1/reload", "Read the policies in use again", NULL, NULL, reload, false),
+	ROW("GET", "/v1/events", "Recent events, and those to come, one JSON object a line",
+	    LIST("follow", "type", "container", "syscall", "verdict", "mode"), NULL, events, false),
+	ROW("GET", "/metrics", "Counters for Prometheus (OpenMetrics 1.0)", NULL, NULL, metrics,
+	    true),
 };
 
 bool api_row(size_t index, struct api_row *out)
@@ -432,14 +780,8 @@ static bool is_method(const char *row, const char *asked)
 	return !strcmp(row, asked) || (!strcmp(asked, "HEAD") && !strcmp(row, "GET"));
 }
 
-static int no_route(struct call *c, bool path_known, struct err *e)
-{
-	if (path_known)
-		return err_set(e, ENOSYS, "%s is not for %s.", c->q->path, c->q->method);
-	return err_set(e, ENOENT, "there is no %s (see openapi.json).", c->q->path);
-}
-
-static int find_route(struct call *c, const struct route **out, struct err *e)
+/* NULL: none, and e says why. */
+static const struct route *find_route(struct call *c, struct err *e)
 {
 	bool known = false;
 
@@ -447,13 +789,15 @@ static int find_route(struct call *c, const struct route **out, struct err *e)
 		if ((c->q->metrics_only && !routes[i].on_tcp) ||
 		    !match(routes[i].row.path, c->q->path, c->params))
 			continue;
-		if (is_method(routes[i].row.method, c->q->method)) {
-			*out = &routes[i];
-			return 0;
-		}
+		if (is_method(routes[i].row.method, c->q->method))
+			return &routes[i];
 		known = true;
 	}
-	return no_route(c, known, e);
+	if (known)
+		err_set(e, ENOSYS, "%s is not for %s.", c->q->path, c->q->method);
+	else
+		err_set(e, ENOENT, "there is no %s (see openapi.json).", c->q->path);
+	return NULL;
 }
 
 static bool is_listed(const char *const *list, const char *name)
@@ -475,34 +819,69 @@ static int check_args(const struct route *r, const struct api_request *q, struct
 				return err_set(e, EINVAL, "argument \"%s\" is given twice",
 					       q->args[i].name);
 	}
-	if (q->len && !r->row.members)
-		return err_set(e, EINVAL, "%s %s takes no body", q->method, r->row.path);
+	return 0;
+}
+
+/* An object with known members only; a misspelt one would not be heard. */
+static int read_body(struct call *c, const struct route *r, struct err *e)
+{
+	struct json_at at = { .file = "body" };
+	int n;
+
+	if (!r->row.members)
+		return c->q->len ? err_set(e, EINVAL, "%s %s takes no body", c->q->method,
+					   r->row.path)
+				 : 0;
+	if (!c->q->len)
+		return err_set(e, EINVAL, "%s %s wants a JSON object as its body", c->q->method,
+			       r->row.path);
+	n = json_parse("body", c->q->body, c->q->len, &c->body, e);
+	at.v = c->body;
+	if (!n)
+		n = json_is_object(&at, e);
+	if (n)
+		return n;
+	json_object_object_foreach(c->body, name, value)
+	{
+		struct json_at child = { .up = &at, .key = name, .v = value };
+
+		if (!is_listed(r->row.members, name))
+			return json_err(&child, e, "unknown member (see openapi.json)");
+	}
 	return 0;
 }
 
 static int serve(struct call *c, struct err *e)
 {
-	const struct route *r = NULL;
-	int n = find_route(c, &r, e);
+	const struct route *r = find_route(c, e);
+	int n = r ? check_args(r, c->q, e) : -e->num;
 
 	if (!n)
-		n = check_args(r, c->q, e);
+		n = read_body(c, r, e);
 	return n ? n : r->serve(c, e);
 }
 
-/* {"error": why, and what else there is to say}. */
+/* {"error":"why", and what else there is to say}; the point at the end of a message is ours. */
 static void put_error(struct call *c, unsigned status, const char *why)
 {
-	struct json_object *doc = c->more ? take_ptr(c->more) : json_object_new_object();
-	struct err ignored;
+	size_t len = strlen(why);
+	auto_free char *line = strndup(why, len && why[len - 1] == '.' ? len - 1 : len);
+	struct json_object *text = line ? json_text(line) : NULL;
+	const char *quoted = text ? json_object_to_json_string(text) : "\"out of memory\"";
+	const char *more = c->more && c->more[0] == '{' && c->more[1] == '"' ? c->more + 1 : NULL;
+	size_t n = more ? strcspn(more, "\n") : 0;
+	char *body;
 
-	if (doc && !add_text(doc, "error", why)) {
-		json_object_put(doc);
-		doc = NULL;
-	}
-	if (put_json(c, doc, &ignored))
-		c->out->type = "application/json";
+	c->out->len = 0;
+	c->out->is_stream = false;
+	if (asprintf(&body, "{\"error\":%s%s%.*s\n", quoted, more ? "," : "}", (int)n,
+		     more ? more : "") < 0)
+		body = NULL;
+	c->out->body = body;
+	c->out->len = body ? strlen(body) : 0;
+	c->out->type = "application/json";
 	c->out->status = status;
+	json_object_put(text);
 }
 
 void api_refuse(unsigned status, const char *why, struct api_response *out)
@@ -521,7 +900,9 @@ void api_serve(const struct api_ctx *ctx, const struct api_request *q, struct ap
 	memset(out, 0, sizeof *out);
 	if (serve(&c, &e))
 		put_error(&c, status_of(e.num), e.msg);
-	json_object_put(c.more);
+	json_object_put(c.body);
+	free(c.reply);
+	free(c.more);
 }
 
 void api_response_fini(struct api_response *r)

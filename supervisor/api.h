@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "config.h"
+#include "stream.h"
 #include "warder/err.h"
 
 #define API_BODY_MAX (64U * 1024)
@@ -23,6 +23,14 @@
 
 struct api_ctx { /* what answers rest on; borrowed */
 	struct arena *arena;
+	struct stream *stream; /* NULL: no events to read */
+	uint64_t wait_ns;      /* for the worker's answer; 0: REQUEST_WAIT_NS */
+};
+
+/* What GET /v1/events asks for: its lines do not lie in one body. */
+struct api_stream {
+	bool follow;
+	struct stream_filter filter; /* texts of the request */
 };
 
 struct api_arg {
@@ -41,8 +49,9 @@ struct api_request {
 struct api_response {
 	unsigned status; /* of HTTP */
 	const char *type;
-	const char *allow; /* status 405: the path's methods */
-	char *body;        /* heap */
+	bool is_stream; /* status 200: no body, the lines of `stream` */
+	struct api_stream stream;
+	char *body; /* heap */
 	size_t len;
 };
 

@@ -20,11 +20,14 @@
 
 #define STACK_SIZE (256UL * 1024)
 #define NEVER      UINT64_MAX
+#define OVER       (UINT64_MAX - 1) /* the connection is being ended */
+
+#define STREAM_CHUNK (2UL * EVENT_LINE_MAX)
 
 struct client {
 	int fd; /* -1: this place is free */
-	bool tcp, answering;
-	uint64_t deadline;
+	bool tcp;
+	uint64_t deadline; /* NEVER: none, while a stream waits for the next event */
 };
 
 struct http {
@@ -33,6 +36,8 @@ struct http {
 	pthread_t thread;
 	int wake; /* eventfd: a place is free, or stop */
 	_Atomic bool stop;
+	_Atomic int readers;
+	uint64_t request_ns;
 	pthread_mutex_t lock;
 	struct client clients[HTTP_CONNECTIONS]; /* under lock */
 };
@@ -65,25 +70,132 @@ static enum MHD_Result put_arg(void *cls, enum MHD_ValueKind kind, const char *n
 	return MHD_YES;
 }
 
+/* --- a stream of events --- */
+
+struct reader {
+	struct http *http;
+	struct client *client;
+	struct subscriber *sub;
+	int wake; /* eventfd: there is something to read */
+	size_t used, sent;
+	char buf[STREAM_CHUNK];
+};
+
+static void wake_reader(void *ctx)
+{
+	eventfd_write(((struct reader *)ctx)->wake, 1);
+}
+
+static void set_deadline(struct http *h, struct client *c, uint64_t deadline)
+{
+	pthread_mutex_lock(&h->lock);
+	if (c->deadline != OVER)
+		c->deadline = deadline;
+	pthread_mutex_unlock(&h->lock);
+	if (deadline != NEVER)
+		eventfd_write(h->wake, 1);
+}
+
+/* Until there is something to read: false when the client has gone instead. */
+static bool wait_for_lines(struct reader *r)
+{
+	struct pollfd fds[] = { { r->wake, POLLIN, 0 }, { r->client->fd, POLLRDHUP, 0 } };
+	eventfd_t n;
+
+	set_deadline(r->http, r->client, NEVER);
+	if (poll(fds, ARRAY_LEN(fds), -1) < 0 && errno != EINTR)
+		return false;
+	if (fds[0].revents)
+		eventfd_read(r->wake, &n);
+	return !fds[1].revents && !atomic_load(&r->http->stop);
+}
+
+/* What there is goes out with a deadline for the client to take it. */
+static ssize_t read_stream(void *cls, uint64_t pos, char *to, size_t max)
+{
+	struct reader *r = cls;
+	long got = 0;
+
+	(void)pos;
+	while (r->sent == r->used) {
+		got = stream_read(r->sub, r->buf, sizeof r->buf);
+		if (got < 0 || (!got && !wait_for_lines(r)))
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		r->used = (size_t)got;
+		r->sent = 0;
+	}
+	set_deadline(r->http, r->client, now_ns() + r->http->request_ns);
+	if (max > r->used - r->sent)
+		max = r->used - r->sent;
+	memcpy(to, r->buf + r->sent, max);
+	r->sent += max;
+	return (ssize_t)max;
+}
+
+static void free_reader(void *cls)
+{
+	struct reader *r = cls;
+
+	if (r->sub)
+		stream_unsubscribe(r->sub);
+	if (r->wake >= 0)
+		close(r->wake);
+	atomic_fetch_sub(&r->http->readers, 1);
+	free(r);
+}
+
+/* NULL: e says why. */
+static struct reader *reader_new(struct http *h, struct client *client, const struct api_stream *s,
+				 struct err *e)
+{
+	struct reader *r;
+
+	if (atomic_fetch_add(&h->readers, 1) >= HTTP_STREAMS) {
+		atomic_fetch_sub(&h->readers, 1);
+		err_set(e, EAGAIN, "%d readers of events are connected.", HTTP_STREAMS);
+		return NULL;
+	}
+	r = calloc(1, sizeof *r);
+	if (!r) {
+		atomic_fetch_sub(&h->readers, 1);
+		err_set(e, ENOMEM, "read events");
+		return NULL;
+	}
+	r->http = h;
+	r->client = client;
+	r->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->wake < 0)
+		err_set(e, errno, "read events");
+	else if (!stream_subscribe(h->opts.api->stream, &s->filter, s->follow, wake_reader, r,
+				   &r->sub, e))
+		return r;
+	free_reader(r);
+	return NULL;
+}
+
+static enum MHD_Result queue(struct MHD_Connection *c, const struct api_response *r,
+			     struct MHD_Response *m)
+{
+	enum MHD_Result done;
+
+	MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
+	MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
+	done = MHD_queue_response(c, r->status, m);
+	MHD_destroy_response(m);
+	return done;
+}
+
 /* Hands the body of *r over to libmicrohttpd. */
 static enum MHD_Result reply(struct MHD_Connection *c, struct api_response *r)
 {
 	struct MHD_Response *m =
 		MHD_create_response_from_buffer(r->len, r->body, MHD_RESPMEM_MUST_FREE);
-	enum MHD_Result done;
 
-	if (!m) {
-		api_response_fini(r);
-		return MHD_NO;
-	}
-	MHD_add_response_header(m, MHD_HTTP_HEADER_CONTENT_TYPE, r->type);
-	MHD_add_response_header(m, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	MHD_add_response_header(m, MHD_HTTP_HEADER_CONNECTION, "close");
-	if (r->allow)
-		MHD_add_response_header(m, MHD_HTTP_HEADER_ALLOW, r->allow);
-	done = MHD_queue_response(c, r->status, m);
-	MHD_destroy_response(m);
-	return done;
+	if (m)
+		return queue(c, r, m);
+	api_response_fini(r);
+	return MHD_NO;
 }
 
 static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const char *why)
@@ -92,6 +204,25 @@ static enum MHD_Result refuse(struct MHD_Connection *c, unsigned status, const c
 
 	api_refuse(status, why, &r);
 	return reply(c, &r);
+}
+
+static enum MHD_Result start_stream(struct http *h, struct MHD_Connection *c, struct client *client,
+				    const struct api_response *r)
+{
+	struct MHD_Response *m;
+	struct err e = { 0 };
+	struct reader *reader = reader_new(h, client, &r->stream, &e);
+
+	if (!reader)
+		return refuse(c,
+			      e.num == EINVAL ? MHD_HTTP_BAD_REQUEST : MHD_HTTP_SERVICE_UNAVAILABLE,
+			      e.msg);
+	m = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_CHUNK, read_stream, reader,
+					      free_reader);
+	if (m)
+		return queue(c, r, m);
+	free_reader(reader);
+	return MHD_NO;
 }
 
 static enum MHD_Result too_long(struct MHD_Connection *c)
@@ -137,7 +268,7 @@ static void add_body(struct exchange *x, const char *data, size_t n)
 	x->body[x->len] = 0;
 }
 
-static enum MHD_Result answer(const struct http *h, struct MHD_Connection *c, struct exchange *x,
+static enum MHD_Result answer(struct http *h, struct MHD_Connection *c, struct exchange *x,
 			      const char *method, const char *path)
 {
 	struct api_response r;
@@ -151,7 +282,7 @@ static enum MHD_Result answer(const struct http *h, struct MHD_Connection *c, st
 	    MHD_get_connection_values(c, MHD_GET_ARGUMENT_KIND, NULL, NULL))
 		return refuse(c, MHD_HTTP_BAD_REQUEST, "too many arguments");
 	api_serve(h->opts.api, &x->q, &r);
-	return reply(c, &r);
+	return r.is_stream ? start_stream(h, c, x->client, &r) : reply(c, &r);
 }
 
 /* Called with the headers, then with each piece of the body, then without one. */
@@ -246,13 +377,14 @@ static void turn_away(int fd)
 
 static void add_client(struct http *h, int fd, const struct sockaddr *addr, socklen_t len, bool tcp)
 {
-	uint64_t limit = h->opts.request_ns ? h->opts.request_ns : HTTP_REQUEST_NS;
 	struct client *client;
 
 	pthread_mutex_lock(&h->lock);
 	client = client_of(h, -1);
 	if (client)
-		*client = (struct client){ .fd = fd, .tcp = tcp, .deadline = now_ns() + limit };
+		*client = (struct client){ .fd = fd,
+					   .tcp = tcp,
+					   .deadline = now_ns() + h->request_ns };
 	pthread_mutex_unlock(&h->lock);
 	if (!client) {
 		close(fd);
@@ -298,9 +430,9 @@ static int check_clients(struct http *h, bool *full)
 			continue;
 		if (client->deadline <= now) {
 			shutdown(client->fd, SHUT_RDWR); /* its thread does the rest */
-			client->deadline = NEVER;
+			client->deadline = OVER;
 		}
-		if (client->deadline < next)
+		if (client->deadline < OVER && client->deadline < next)
 			next = client->deadline;
 	}
 	pthread_mutex_unlock(&h->lock);
@@ -390,6 +522,7 @@ int http_start(const struct http_opts *o, struct http **out, struct err *e)
 	if (!h)
 		return err_set(e, ENOMEM, "start the API");
 	h->opts = *o;
+	h->request_ns = o->request_ns ? o->request_ns : HTTP_REQUEST_NS;
 	pthread_mutex_init(&h->lock, NULL);
 	for (size_t i = 0; i < HTTP_CONNECTIONS; i++)
 		h->clients[i].fd = -1;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "http.h"
 #include "journal.h"
 #include "log.h"
@@ -75,7 +76,7 @@ static struct http *start_api(const struct scribe_opts *o, const struct api_ctx 
 
 static int serve(struct scribe *s, const struct scribe_opts *o, struct err *e)
 {
-	const struct api_ctx api = { .arena = o->arena };
+	const struct api_ctx api = { .arena = o->arena, .stream = s->stream };
 	struct http *h;
 	sigset_t set;
 	int r, sig;
@@ -86,6 +87,7 @@ static int serve(struct scribe *s, const struct scribe_opts *o, struct err *e)
 	r = journal_start(s->journal, e);
 	if (r)
 		return r;
+	control_reclaim(o->arena);
 	h = start_api(o, &api);
 	while (!sigwait(&set, &sig) && sig != SIGTERM)
 		sinks_rotate(s->sinks);

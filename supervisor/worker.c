@@ -15,9 +15,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "control.h"
 #include "listener.h"
 #include "log.h"
 #include "store.h"
+#include "verbs.h"
 #include "warder/notify.h"
 #include "warder/own.h"
 
@@ -25,7 +27,8 @@ struct member {
 	struct member *next;
 	struct worker *worker;
 	struct session *session;
-	const struct compiled *compiled;
+	const struct compiled *compiled; /* the latest that was set */
+	const struct compiled *before;   /* the session may still go by it; NULL: none */
 };
 
 static void on_session_end(void *ctx)
@@ -142,6 +145,85 @@ int worker_add(struct worker *w, const struct newcomer *n, struct err *e)
 	return r;
 }
 
+static struct member *find(struct worker *w, uint64_t number)
+{
+	struct member *m = w->members;
+
+	while (m && (session_ended(m->session) || session_block(m->session)->number != number))
+		m = m->next;
+	return m;
+}
+
+static void view(struct member *m, struct member_view *out)
+{
+	const struct block *b = session_block(m->session);
+
+	*out = (struct member_view){ .number = b->number,
+				     .policy = m->compiled->index,
+				     .gate = b->gate,
+				     .native = b->wiring == WIRING_NATIVE,
+				     .init = b->init };
+	snprintf(out->id, sizeof out->id, "%s", b->id);
+}
+
+int worker_look(struct worker *w, uint64_t number, struct member_view *out)
+{
+	struct member *m;
+
+	pthread_mutex_lock(&w->lock);
+	m = find(w, number);
+	if (m)
+		view(m, out);
+	pthread_mutex_unlock(&w->lock);
+	return m ? 0 : -ESRCH;
+}
+
+int worker_list(struct worker *w, struct member_view *out, int max)
+{
+	int n = 0;
+
+	pthread_mutex_lock(&w->lock);
+	for (struct member *m = w->members; m && n < max; m = m->next)
+		if (!session_ended(m->session))
+			view(m, &out[n++]);
+	pthread_mutex_unlock(&w->lock);
+	return n;
+}
+
+/* The one before the latest is let go of as soon as the session has taken the latest. */
+static void set_policy(struct member *m, const struct compiled *c)
+{
+	const struct compiled *unused = session_set_policy(m->session, c);
+
+	if (unused) {
+		policies_put(m->worker->policies, unused);
+	} else {
+		policies_put(m->worker->policies, m->before);
+		m->before = m->compiled;
+	}
+	m->compiled = c;
+	session_block(m->session)->after_ns = c->policy->fallback_after_ns;
+}
+
+int worker_change(struct worker *w, uint64_t number, const struct compiled *c,
+		  int (*change)(struct block *b, void *ctx), void *ctx)
+{
+	struct member *m;
+	int r = -ESRCH;
+
+	pthread_mutex_lock(&w->lock);
+	m = find(w, number);
+	if (m) {
+		block_change_begin(session_block(m->session));
+		r = change ? change(session_block(m->session), ctx) : 0;
+		if (!r && c)
+			set_policy(m, c);
+		block_change_end(session_block(m->session));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return r;
+}
+
 /* Takes the sessions that have ended (or all) out of the list and lets go of them. */
 static void reap(struct worker *w, bool all)
 {
@@ -168,6 +250,7 @@ static void reap(struct worker *w, bool all)
 		session_free(m->session, keep);
 		if (!keep)
 			store_remove_session(w->store, number);
+		policies_put(w->policies, m->before);
 		policies_put(w->policies, m->compiled);
 		free(m);
 	}
@@ -284,15 +367,19 @@ static int loop(struct worker *w, struct err *e)
 
 int worker_run(const struct worker_opts *o, struct err *e)
 {
+	struct control *control = NULL;
 	struct worker w;
 	int r = open_worker(&w, o, e);
 
 	if (!r && !o->stand_in && o->up >= 0)
 		eventfd_write(o->up, 1);
+	if (!r && !o->stand_in)
+		r = control_start(w.arena, verbs_do, &w, &control, e);
 	if (!r)
 		r = loop(&w, e);
 	if (r)
 		return r;
+	control_stop(control);
 	listener_stop(&w);
 	stop_all(&w);
 	reap(&w, true);

@@ -69,3 +69,20 @@ struct newcomer {
 
 /* Starts a session; takes start.listener on success. From any thread. */
 int worker_add(struct worker *w, const struct newcomer *n, struct err *e);
+
+/* Copies what verbs need to know of a living session. -ESRCH: there is none. */
+struct member_view {
+	uint64_t number;
+	uint32_t policy, gate; /* indexes in the arena */
+	bool native;
+	pid_t init;
+	char id[ARENA_TEXT];
+};
+int worker_look(struct worker *w, uint64_t number, struct member_view *out);
+/* All of them: how many are in out, at most max. */
+int worker_list(struct worker *w, struct member_view *out, int max);
+/* A change of one session, all of it or nothing, from its next call on: its policy to c (held; the
+ * session's on success; NULL: as it is), and what change does to the block (NULL: nothing).
+ * -ESRCH: there is none; change's own error. */
+int worker_change(struct worker *w, uint64_t number, const struct compiled *c,
+		  int (*change)(struct block *b, void *ctx), void *ctx);

@@ -73,3 +73,10 @@ void json_known(const struct json_at *at, const char *const *keys, const struct 
 /* Writing: adds a member, which is owned from then on, also on failure. false: out of memory (v
  * NULL included, so that a chain of these can stand in one condition). */
 bool json_add(struct json_object *to, const char *key, struct json_object *v);
+/* A string that may be a container's own text: printed as event.h escapes it, so it is valid JSON
+ * and one line on every terminal, whatever its bytes. NULL: memory. */
+struct json_object *json_text(const char *s);
+/* The same as a member; "" and NULL are left out. */
+bool json_add_text(struct json_object *to, const char *key, const char *s);
+/* item at the end of list, both owned from then on; the list, or NULL (then both are freed). */
+struct json_object *json_append(struct json_object *list, struct json_object *item);
