@@ -85,33 +85,36 @@ static int join_files(const struct join_verb *v, char **files, int n, const stru
 	struct err e;
 	int r;
 
-	if (!j || !d)
-		r = err_set(&e, ENOMEM, "join profiles");
-	else
-		r = open_all(v->usage.program, files, n, h, d, j, &e);
+	if (!j || !d) {
+		diagrams_free(d);
+		err_set(&e, ENOMEM, "join profiles");
+		return profiles_failed(v->usage.program, &e);
+	}
+	r = open_all(v->usage.program, files, n, h, d, j, &e);
 	if (!r)
 		r = write_joined(v, d, j, o, form, &e);
-	for (int i = 0; j && i < j->n; i++)
+	for (int i = 0; i < j->n; i++)
 		profiles_close(&j->docs[i]);
 	diagrams_free(d);
 	return r ? profiles_failed(v->usage.program, &e) : CLI_OK;
 }
 
-static int run(struct join_verb *v, int argc, char **argv)
+static int run(const struct join_verb *verb, int argc, char **argv)
 {
 	struct profiles_out o = { 0 };
 	struct where where = { 0 };
 	const struct opt rows[] = { PROFILES_OUT_OPTS(&o), WHERE_OPTS(&where), { 0 } };
+	struct join_verb v = *verb;
 	struct host host;
 	enum form form;
 	enum arch abi;
 	struct err e;
 	int first, r;
 
-	v->usage.rows = rows;
-	r = opt_parse(&v->usage, argc, argv, &first, &e);
+	v.usage.rows = rows;
+	r = opt_parse(&v.usage, argc, argv, &first, &e);
 	if (!r && argc - first < 1)
-		r = err_set(&e, EINVAL, "no FILE given (see %s --help)", v->usage.program);
+		r = err_set(&e, EINVAL, "no FILE given (see %s --help)", v.usage.program);
 	if (!r && argc - first > FILES_MAX)
 		r = err_set(&e, EINVAL, "more than %d files", FILES_MAX);
 	if (!r)
@@ -119,8 +122,8 @@ static int run(struct join_verb *v, int argc, char **argv)
 	if (!r)
 		r = profiles_form(&o, FORM_OCI, &form, &e);
 	if (r)
-		return cli_usage(v->usage.program, r, &e);
-	return join_files(v, argv + first, argc - first, &host, &o, form);
+		return cli_usage(v.usage.program, r, &e);
+	return join_files(&v, argv + first, argc - first, &host, &o, form);
 }
 
 #define TAIL                                                                                      \

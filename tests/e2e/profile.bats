@@ -274,3 +274,54 @@ with() {
 	run profile convert "$T/x.yaml"
 	says "kind: is no SeccompProfile"
 }
+
+# --- from-strace, from-audit ---
+
+@test "from-strace: the profile of a recording lets the same command run, enforced" {
+	strace -f -o "$T/trace" /bin/busybox sh -c "echo a | /bin/busybox cat; /bin/busybox mkdir $T/x"
+	run --separate-stderr profile from-strace -o "$T/a.json" "$T/trace"
+	[ "$status" = 0 ]
+	[[ "$stderr" =~ [0-9]+" lines, "[0-9]+" calls, "[0-9]+" different" ]]
+	rmdir "$T/x"
+	"$WARDER_BUILD/warder" run -q -p "$T/a.json" -m enforce -- /bin/busybox sh -c "echo a | /bin/busybox cat; /bin/busybox mkdir $T/x"
+	[ -d "$T/x" ]
+	jq '.syscalls[0].names -= ["mkdir"]' "$T/a.json" >"$T/b.json"
+	run "$WARDER_BUILD/warder" run -p "$T/b.json" -m enforce -- /bin/busybox mkdir "$T/y"
+	[ "$status" = 1 ]
+	says "blocked 1 of " "mkdir"
+}
+
+@test "from-strace: the corpus, forms, probes, damage" {
+	local names
+	names=$(profile from-strace -q "$DATA/strace/plain.txt" | jq -c '.syscalls[0].names')
+	[ "$(profile from-strace -q "$DATA"/strace/ff.*.txt | jq -c '.syscalls[0].names')" = "$names" ]
+	[ "$(profile from-strace -q - <"$DATA/strace/table.txt" | jq -c '.syscalls[0].names')" = "$names" ]
+	[ "$(profile from-strace -q "$DATA/strace/stderr.txt" | jq -c .architectures)" = '["SCMP_ARCH_X86_64","SCMP_ARCH_X86"]' ]
+	profile from-strace -q -f spo --name web -o "$T/web.yaml" "$DATA/strace/plain.txt"
+	profile convert "$T/web.yaml" | jq -e '.syscalls[0].names | index("brk")'
+	run profile from-strace "$DATA/strace/plain.txt"
+	says "call number 1023 (0x3ff) of amd64 has no name here"
+	printf 'read(0) = 0\nrseq(1) = -1 ENOSYS (Function not implemented)\nnonsense\n' >"$T/t"
+	run --separate-stderr profile from-strace "$T/t"
+	[ "$(jq -c '.syscalls[0].names' <<<"$output")" = '["read"]' ]
+	[[ "$stderr" == *"rseq and others like it always failed with ENOSYS: left out"* ]]
+	[[ "$stderr" == *"1 lines are none of the recording's"* ]]
+	[ "$(profile from-strace -q --probes "$T/t" | jq -c '.syscalls[0].names')" = '["read","rseq"]' ]
+	: >"$T/empty"
+	run profile from-strace "$T/empty"
+	[ "$status" = 1 ]
+	says "no system call is in it"
+}
+
+@test "from-audit: by arch, by command; losses are said" {
+	cat >"$T/log" <<-'L'
+		type=SECCOMP msg=audit(1.2:3): pid=7 comm="web" exe="/x" sig=0 arch=c000003e syscall=41 compat=0 code=0x7ffc0000
+		[ 1.0] audit: type=1326 audit(1.2:4): pid=7 comm="web" arch=40000003 syscall=41 compat=1 code=0x50001
+		type=SECCOMP msg=audit(1.2:5): pid=7 comm="other" arch=c000003e syscall=59 code=0x7ffc0000
+		kauditd_printk_skb: 4711 callbacks suppressed
+	L
+	run --separate-stderr profile from-audit --comm web "$T/log"
+	[ "$(jq -c '[.architectures, .syscalls[0].names]' <<<"$output")" = '[["SCMP_ARCH_X86_64","SCMP_ARCH_X86"],["dup","socket"]]' ]
+	[[ "$stderr" == *"records were lost: the profile may lack calls"* ]]
+	[ "$(profile from-audit -q - <"$T/log" | jq -c '.syscalls[0].names')" = '["dup","execve","socket"]' ]
+}
