@@ -141,10 +141,16 @@ void fold_drop_kinds(const struct folds *f)
 	index_again(f);
 }
 
-/* The pass is whoever calls us's to set, before. */
+#define AFTER_PASS (offsetof(struct book, pass) + sizeof(uint64_t))
+
+void fold_clear(const struct folds *f)
+{
+	memset((char *)f->book + AFTER_PASS, 0, sizeof *f->book - AFTER_PASS);
+}
+
 void fold_copy(const struct folds *to, const struct folds *from)
 {
-	const size_t skip = offsetof(struct book, pass) + sizeof to->book->pass;
+	const size_t skip = AFTER_PASS;
 
 	memcpy((char *)to->book + skip, (const char *)from->book + skip, sizeof *to->book - skip);
 	to->book->n_same = at_most(from->book->n_same, FOLD_SAME);

@@ -74,6 +74,8 @@ static inline struct fold *fold_at(const struct folds *f, uint32_t i)
 
 /* Makes `to` (the other half) a copy of `from`. */
 void fold_copy(const struct folds *to, const struct folds *from);
+/* Makes it an empty one. Both leave its pass alone. */
+void fold_clear(const struct folds *f);
 
 /* The fold of calls identical to this one; NULL: none yet. */
 struct fold *fold_find_same(const struct folds *f, const struct fold_key *key);

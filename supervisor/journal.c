@@ -540,6 +540,8 @@ static void open_source(struct journal *j, uint32_t index)
 	atomic_thread_fence(memory_order_release);
 	if (half >= 0)
 		fold_copy(&src->folds, &from);
+	else /* a journal before us may have died over it */
+		fold_clear(&src->folds);
 	src->open = true;
 	j->touched[j->n_touched++] = index;
 }
