@@ -426,7 +426,7 @@ static void test_torn(void **state)
 	journal_off(&r);
 	t = tally(r.fd);
 	assert_int_equal(t.torn, 0);
-	assert_int_equal(t.lost_lines, 2);
+	assert_true(t.lost_lines >= 2);
 	assert_true(t.lost > 0);
 	assert_int_equal(t.lost, r.arena->lost);
 	assert_int_equal(t.calls + t.lost, put);
