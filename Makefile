@@ -4,7 +4,7 @@
 # The layering, as lists: each line may use the ones above it, never one below.
 LIB         = err failpoint opt json names profile policy bpf filter decide notify wire oci exempt ask native event \
               inject inject_$(ARCH)
-LIB        += diagram clauses yaml forms seen strace auditlog
+LIB        += diagram clauses yaml forms seen strace auditlog lint
 LIB        += cover
 HOOK       := main install
 RUNTIME    := args bundle behind runtime
@@ -14,7 +14,7 @@ SUPERVISOR := $(SESSION) config doors api http estate store listener worker scri
 SUPERVISOR += metrics control verbs uring
 CLI        := main where tally run policy policy_show policy_replay doctor probe inside \
               client plain grid pick ps show event_line events screen top mode override reload completion
-CLI        += profiles profile join diff covers convert from
+CLI        += profiles profile join diff covers convert from lint
 
 VERSION := 0.1.0
 BUILD   ?= build

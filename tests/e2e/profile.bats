@@ -325,3 +325,81 @@ with() {
 	[[ "$stderr" == *"records were lost: the profile may lack calls"* ]]
 	[ "$(profile from-audit -q - <"$T/log" | jq -c '.syscalls[0].names')" = '["dup","execve","socket"]' ]
 }
+
+# --- lint: the traps, each by its code ---
+
+# codes FILE...: of the errors and warnings that lint finds
+codes() {
+	profile lint --json "$@" | jq -r '[.[].code] | unique | join(" ")'
+}
+
+arg() {
+	printf '{"index":%s,"op":"SCMP_CMP_%s","value":%s%s}' "$1" "$2" "$3" "${4:+,\"valueTwo\":$4}"
+}
+
+@test "lint: Docker's default lets socket(0x100000026) past; the masked form does not" {
+	run profile lint "$DOCKER"
+	[ "$status" = 1 ]
+	says "syscalls[2]: P001 error: " "socket: the kernel reads 32 bits of argument 0" "0x100000026 gets past the conditions and then means 0x26" \
+		"P008 warn: " "P011 error: " "socketcall"
+	with "{\"names\":[\"socket\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[$(arg 0 MASKED_EQ 4294967295 2)]}" >"$T/a.json"
+	profile lint "$T/a.json"
+	[ "$(codes "$T/a.json")" = "" ]
+	with "{\"names\":[\"socket\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[$(arg 0 NE 40)]}" >"$T/b.json"
+	[ "$(codes "$T/b.json")" = P001 ]
+}
+
+@test "lint: rules that libseccomp drops, rules that change nothing" {
+	with "$(allow read)" '{"names":["read"],"action":"SCMP_ACT_ERRNO","errnoRet":5}' >"$T/a.json"
+	run profile lint "$T/a.json"
+	[ "$status" = 1 ]
+	says "syscalls[1]: P002 error: libseccomp drops a rule"
+	with "{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":5,\"args\":[$(arg 0 EQ 8)]}" "$(allow personality)" >"$T/b.json"
+	run profile lint "$T/b.json"
+	says "syscalls[0]: P002 error: libseccomp drops a rule"
+	with "$(allow read write)" "$(allow read)" '{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}' >"$T/c.json"
+	run profile lint "$T/c.json"
+	[ "$status" = 0 ]
+	says "syscalls[1]: P003 warn: a rule changes nothing: read" "syscalls[2]: P003 warn: a rule changes nothing: mkdir"
+	run profile lint --strict "$T/c.json"
+	[ "$status" = 1 ]
+}
+
+@test "lint: the same index twice is OR" {
+	with "{\"names\":[\"kill\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[$(arg 1 MASKED_EQ 1 1),$(arg 1 MASKED_EQ 2 2)]}" >"$T/a.json"
+	run profile lint "$T/a.json"
+	[ "$status" = 1 ]
+	says "syscalls[0].args[1]: P004 error: " "any of which is enough"
+}
+
+@test "lint: what runtimes refuse, ignore or hang on" {
+	with '{"names":["write","sendmsg","fcntl"],"action":"SCMP_ACT_NOTIFY"}' "$(allow no_such_call)" >"$T/a.json"
+	[ "$(codes "$T/a.json")" = "P005 P006 P007 P014" ]
+	write b '{defaultAction: "SCMP_ACT_ALLOW", flags: ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"], syscalls: [{names: ["bpf", "io_uring_setup"], action: "SCMP_ACT_ERRNO"}]}'
+	[[ "$(codes "$T/b.json")" == "P006 P010 P012 P013 P015" ]]
+	write c '{defaultAction: "SCMP_ACT_ERRNO", defaultErrno: "EPERM", syscalls: [{names: ["read"], action: "SCMP_ACT_ALLOW", includes: {minKernel: "4.8"}}]}'
+	[ "$(codes "$T/c.json")" = "P008 P009" ]
+	with "{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[$(arg 2 GE 2)]}" \
+		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_LOG\",\"args\":[$(arg 1 LT 1),$(arg 2 GE 2)]}" \
+		"{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_LOG\",\"args\":[$(arg 1 LT 1),$(arg 2 LT 4294967296)]}" >"$T/d.json"
+	[ "$(codes "$T/d.json")" = P007 ]
+}
+
+@test "lint: io_uring, ways round, dangerous calls without a reason" {
+	with "$(allow io_uring_enter)" "$(allow bpf)" "$(allow clone3)" \
+		"{\"names\":[\"clone\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[$(arg 0 MASKED_EQ 2114060288 0)]}" >"$T/a.json"
+	run profile lint "$T/a.json"
+	[ "$status" = 1 ]
+	says "P010 error" "no filter and no listener sees it" "P011 error" "clone3 takes the flags from memory" "syscalls[1]: P012 warn" "bpf loads programs"
+	jq '.syscalls[1].comment = "the tracer"' "$T/a.json" >"$T/b.json"
+	[ "$(codes "$T/b.json")" = "P010 P011" ]
+}
+
+@test "lint: the manual has each code with its level and title" {
+	local code
+	for code in $(grep -oE '"P[0-9]{3}", LINT_[A-Z]+' "$REPO/include/warder/lint.h" | sed -E 's/"(.*)", LINT_(.*)/\1:\L\2/'); do
+		echo "$code"
+		grep -q "^${code%:*}	${code#*:}	" "$MAN"
+	done
+	[ "$(grep -cE '^P[0-9]{3}	' "$MAN")" = "$(grep -cE '"P[0-9]{3}"' "$REPO/include/warder/lint.h")" ]
+}
