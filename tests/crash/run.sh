@@ -82,7 +82,7 @@ account() {
 	events=$(total '"type":"call"' count)
 	events=$((events + $(total '"type":"(lost|suppressed)"' count)))
 	differs "events" $((d + a)) "$events"
-	doubled=$((doubled + $(sed -nE 's/.*"type":"call","seq":([0-9]+).*/\1/p' "$dir/events" | sort -n | uniq -d | wc -l)))
+	doubled=$((doubled + $(grep -aoE '"type":"call","seq":[0-9]+' "$dir/events" | sort -S 1G | uniq -d | wc -l)))
 	doubled=$((doubled + $(grep -c '"type":"session_start"' "$dir/events") - 1))
 	kills=$((kills + $(grep -c 'the worker .* was killed by signal 9' "$dir/log")))
 	replaced=$((replaced + $(grep -c 'replaced: another warderd goes on' "$dir/log")))
