@@ -27,6 +27,10 @@
  *	- all others: ENOSYS, and one line on the log that names process and call. A newer C library
  *	  may try a call that is newer than these tables; it must not cost the node its supervisor.
  *
+ * ioctl is allowed by number alone to who serves calls: it is made twice for each of them. What it
+ * can do elsewhere is bounded otherwise: they have no controlling terminal, open only for reading,
+ * and hold none of the capabilities that devices ask for.
+ *
  * Should:
  *	- need as little as possible: open what can be opened before isolate_enter().
  *	- leave SIGSYS unblocked in every thread: blocked, a call that is merely unknown kills.

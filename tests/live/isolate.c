@@ -298,6 +298,20 @@ static int try_type(void) /* into the administrator's terminal */
 	return said(ioctl(scene.stdio, TIOCSTI, "x"));
 }
 
+/* Its standard streams, as where warderd is started from a shell. */
+static void get_terminal(void)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	signal(SIGHUP, SIG_IGN); /* of the terminal that the session's leader leaves */
+	setsid();
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		_exit(200);
+	scene.stdio = open(ptsname(master), O_RDWR | O_CLOEXEC);
+	if (scene.stdio < 0 || ioctl(scene.stdio, TIOCSTI, "x"))
+		_exit(200);
+}
+
 static int try_kill(void)
 {
 	return said(kill(scene.victim, 0));
@@ -360,7 +374,7 @@ static const struct attack {
 	{ "open by handle", try_handle, ALL, 0 },
 	{ "map code", try_code, 0, 0 },
 	{ "make code of data", try_code_later, 0, 0 },
-	{ "type", try_type, 0, 0 },
+	{ "type", try_type, 0, K },
 	{ "signal a process of another user", try_kill, W | T | C, 0 },
 	{ "limit another", try_limits, 0, 0 },
 	{ "make a call nobody thought of", try_unknown, 0, 0 },
@@ -403,6 +417,7 @@ static int in_process(enum proc p, int (*fn)(void))
 		if (!getenv("SHOW"))
 			dup2(null,
 			     STDERR_FILENO); /* the log of unknown calls is looked at elsewhere */
+		get_terminal();
 		become_or_exit(p);
 		_exit(fn());
 	}

@@ -185,8 +185,8 @@ static void test_arguments(void **state)
 	(void)state;
 	assert_int_equal(verdict(0, PROC_WORKER, SYS_ioctl, 5, SECCOMP_IOCTL_NOTIF_RECV, 0),
 			 SECCOMP_RET_ALLOW);
-	assert_int_equal(verdict(0, PROC_WORKER, SYS_ioctl, 5, TIOCSTI, 0), SECCOMP_RET_TRAP);
-	assert_int_equal(verdict(0, PROC_WORKER, SYS_ioctl, 5, high | TIOCSTI, 0),
+	assert_int_equal(verdict(0, PROC_SCRIBE, SYS_ioctl, 5, TIOCSTI, 0), SECCOMP_RET_TRAP);
+	assert_int_equal(verdict(0, PROC_SCRIBE, SYS_ioctl, 5, high | TIOCSTI, 0),
 			 SECCOMP_RET_TRAP);
 	assert_int_equal(verdict(0, PROC_WORKER, SYS_openat, 0, 0, high | O_WRONLY),
 			 SECCOMP_RET_KILL_PROCESS);
