@@ -69,6 +69,7 @@ int cli_profile_intersect(int argc, char **argv);
 int cli_profile_diff(int argc, char **argv);
 int cli_profile_covers(int argc, char **argv);
 int cli_profile_convert(int argc, char **argv);
+int cli_profile_loaded(int argc, char **argv);
 int cli_profile_lint(int argc, char **argv);
 int cli_profile_from_strace(int argc, char **argv);
 int cli_profile_from_audit(int argc, char **argv);

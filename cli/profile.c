@@ -8,6 +8,7 @@ static const struct cli_verb verbs[] = {
 	{ "diff", cli_profile_diff, "the calls that two profiles answer differently" },
 	{ "covers", cli_profile_covers, "does one allow all that another allows?" },
 	{ "lint", cli_profile_lint, "what in a profile is wrong, or not as it looks" },
+	{ "loaded", cli_profile_loaded, "against the filters loaded in a process" },
 	{ "convert", cli_profile_convert, "in another form: OCI, Docker, Podman, SeccompProfile" },
 	{ "from-strace", cli_profile_from_strace, "from the output of strace" },
 	{ "from-audit", cli_profile_from_audit, "from seccomp records of the audit log or dmesg" },

@@ -25,6 +25,8 @@ struct clauses {
 	struct diagrams *d;
 	const struct ruleset *rules;
 	struct filter filter;
+	const struct bpf_prog *progs; /* that is filter's, or those that are loaded together */
+	int n_progs;
 	int n_arches;
 	enum arch arches[ARCH_COUNT];
 	uint32_t *cells[ARCH_COUNT]; /* [CLAUSES_NUMBERS]; 0: not asked yet */
@@ -137,6 +139,8 @@ int clauses_new(struct diagrams *d, const struct ruleset *r, const struct clause
 		free(c);
 		return rc;
 	}
+	c->progs = &c->filter.meaning;
+	c->n_progs = 1;
 	add_arch(c->arches, &c->n_arches, o->host);
 	for (int i = 0; i < r->n_arches; i++)
 		add_arch(c->arches, &c->n_arches, r->arches[i]);
@@ -185,26 +189,90 @@ static uint32_t base_of(enum arch a)
 
 #define AUDIT_64BIT 0x80000000U /* __AUDIT_ARCH_64BIT */
 
-int clauses_of(struct clauses *c, enum arch a, int nr, uint32_t *out, struct err *e)
+/* What all programs together do with a number. */
+static int meaning_of(const struct clauses *c, enum arch a, int nr, uint32_t *out, struct err *e)
 {
-	const struct seccomp_data call = { .nr = nr, .arch = names_arch_audit(a) };
-	uint32_t *cell;
-	int rc;
+	uint32_t audit = names_arch_audit(a), sum = DIAGRAM_NONE, one = DIAGRAM_NONE;
 
-	if (!c->cells[a])
-		c->cells[a] = calloc(CLAUSES_NUMBERS, sizeof *c->cells[a]);
-	if (!c->cells[a])
-		return err_set(e, ENOMEM, "compare profiles");
-	cell = &c->cells[a][(uint32_t)nr - base_of(a)];
-	if (!*cell) {
-		rc = diagram_of_bpf(c->d, &c->filter.meaning, call.arch, nr, cell, e);
+	for (int i = 0; i < c->n_progs; i++) {
+		int rc = diagram_of_bpf(c->d, &c->progs[i], audit, nr, &one, e);
+
 		if (rc)
 			return rc;
-		if (!(call.arch & AUDIT_64BIT))
-			*cell = diagram_narrow(c->d, *cell);
+		sum = i ? diagram_apply(c->d, clauses_stricter, sum, one) : one;
+	}
+	*out = audit & AUDIT_64BIT ? sum : diagram_narrow(c->d, sum);
+	return *out ? 0 : diagrams_check(c->d, e);
+}
+
+int clauses_of(struct clauses *c, enum arch a, int nr, uint32_t *out, struct err *e)
+{
+	uint32_t *row = c->cells[a], *cell;
+	int rc;
+
+	if (!row)
+		row = c->cells[a] = calloc(CLAUSES_NUMBERS, sizeof *row);
+	if (!row)
+		return err_set(e, ENOMEM, "compare profiles");
+	cell = &row[(uint32_t)nr - base_of(a)];
+	if (!*cell) {
+		rc = meaning_of(c, a, nr, cell, e);
+		if (rc)
+			return rc;
 	}
 	*out = *cell;
-	return *cell ? 0 : diagrams_check(c->d, e);
+	return 0;
+}
+
+static uint64_t is_let_live(uint64_t left, uint64_t right)
+{
+	(void)right;
+	return diagram_effect(left).act < ACT_KILL_THREAD;
+}
+
+/* Is there a call of this ABI that does not kill? */
+static int is_served(struct clauses *c, enum arch a, bool *yes, struct err *e)
+{
+	uint64_t args[6];
+	uint32_t f = DIAGRAM_NONE;
+
+	*yes = false;
+	for (int nr = 0; !*yes && nr < CLAUSES_NUMBERS; nr++) {
+		int rc = clauses_of(c, a, (int)(base_of(a) | (uint32_t)nr), &f, e);
+
+		if (rc)
+			return rc;
+		*yes = diagram_example(c->d, diagram_apply(c->d, is_let_live, f, f), args);
+	}
+	return 0;
+}
+
+int clauses_of_programs(struct diagrams *d, const struct bpf_prog *progs, int n, enum arch host,
+			struct clauses **out, struct err *e)
+{
+	static const enum arch others[] = { ARCH_X86_64, ARCH_X86, ARCH_X32, ARCH_AARCH64,
+					    ARCH_ARM };
+	struct clauses *c = calloc(1, sizeof *c);
+	int rc = 0;
+
+	if (!c)
+		return err_set(e, ENOMEM, "look at filters");
+	c->d = d;
+	c->progs = progs;
+	c->n_progs = n;
+	add_arch(c->arches, &c->n_arches, host);
+	for (size_t i = 0; !rc && i < ARRAY_LEN(others); i++) {
+		bool yes = false;
+
+		rc = is_served(c, others[i], &yes, e);
+		if (!rc && yes)
+			add_arch(c->arches, &c->n_arches, others[i]);
+	}
+	if (rc)
+		clauses_free(c);
+	else
+		*out = c;
+	return rc;
 }
 
 /* --- the order of answers --- */
@@ -311,7 +379,7 @@ static void join_fallthrough(struct join *j)
 /* What all inputs together say of one number. */
 static int wanted(struct join *j, enum arch a, int nr, uint32_t *out, struct err *e)
 {
-	uint32_t sum = DIAGRAM_NONE, one;
+	uint32_t sum = DIAGRAM_NONE, one = DIAGRAM_NONE;
 	int rc;
 
 	for (int i = 0; i < j->n_in; i++) {
@@ -419,7 +487,7 @@ static int is_exact(struct join *j, const char *name, struct attempt *t, bool *y
 				.n_rules = t->n,
 				.rules = t->rules };
 	struct clauses *c = NULL;
-	uint32_t got;
+	uint32_t got = DIAGRAM_NONE;
 	int rc;
 
 	*yes = false;

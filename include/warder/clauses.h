@@ -37,6 +37,11 @@ int clauses_new(struct diagrams *d, const struct ruleset *r, const struct clause
 		struct clauses **out, struct err *e);
 void clauses_free(struct clauses *c);
 
+/* The same of n programs that are loaded together, the newest first. They have no document: their
+ * ABIs are the host's and those for which they do not kill everything. progs is borrowed. */
+int clauses_of_programs(struct diagrams *d, const struct bpf_prog *progs, int n, enum arch host,
+			struct clauses **out, struct err *e);
+
 /* The ABIs that it has rules for: the host's, then those of the document. */
 int clauses_arches(const struct clauses *c, enum arch out[ARCH_COUNT]);
 bool clauses_has_arch(const struct clauses *c, enum arch a);

@@ -403,3 +403,78 @@ arg() {
 	done
 	[ "$(grep -cE '^P[0-9]{3}	' "$MAN")" = "$(grep -cE '"P[0-9]{3}"' "$REPO/include/warder/lint.h")" ]
 }
+
+# --- loaded ---
+
+@test "loaded: what runc loaded is the profile; a profile that is another is told by call" {
+	# without the newest calls, so that runc has some to answer with ENOSYS
+	jq 'del(.syscalls[].names[] | select(test("^(cachestat|fchmodat2|map_shadow_stack|futex_.*|mseal|.*xattrat|.*mount|uretprobe|lsm_.*)$")))
+		| del(.syscalls[] | select(.names == []))' "$DOCKER" >"$T/docker.json"
+	profile convert --caps CAP_KILL,CAP_NET_BIND_SERVICE,CAP_AUDIT_WRITE -o "$T/oci.json" "$T/docker.json" 2>/dev/null
+	mkbundle "$T/b" sh -c 'echo up >/dev/null; exec sleep 1000'
+	edit "$T/b" '.linux.seccomp = $p[0]' --slurpfile p "$T/oci.json"
+	runc --root "$T/runc" run -d --pid-file "$T/pid" -b "$T/b" one 3>&- </dev/null >/dev/null 2>&1
+	pid=$(cat "$T/pid")
+	is_sleep() {
+		[ "$(cat "/proc/$pid/comm")" = sleep ] || [ "$(tr '\0' ' ' <"/proc/$pid/cmdline")" = "sleep 1000 " ]
+	}
+	wait_for 10 is_sleep
+	run profile loaded "$pid" "$T/oci.json"
+	echo "$output"
+	[ "$status" = 0 ]
+	says "process $pid has 1 filter"
+	profile loaded "$pid" "$T/docker.json"
+	jq '(.syscalls[] | select(.names | index("mkdir")) | .names) -= ["mkdir"]' "$T/oci.json" >"$T/less.json"
+	run profile loaded "$pid" "$T/less.json"
+	[ "$status" = 1 ]
+	says "+ mkdir " "errno EPERM -> allow"
+	[ "$(profile loaded --json "$pid" "$T/less.json" 2>/dev/null | jq -c '[.syscalls[].syscall]')" = '["mkdir"]' ]
+	run profile loaded --crun "$pid" "$T/oci.json"
+	[ "$status" = 1 ]
+	says "errno EPERM -> errno ENOSYS"
+	run profile loaded --caps all "$pid" "$T/docker.json"
+	[ "$status" = 1 ]
+	says "- bpf "
+	grep -q '^State:.*S' "/proc/$pid/status"
+}
+
+@test "loaded: several filters together; none; no such process" {
+	with "$(allow read)" >"$T/a.json"
+	run profile loaded $$ "$T/a.json"
+	[ "$status" = 1 ]
+	says "process $$ has no seccomp filter"
+	run profile loaded 999999999 "$T/a.json"
+	[ "$status" = 1 ]
+	says "process 999999999: No such process"
+	run profile loaded x "$T/a.json"
+	[ "$status" = 2 ]
+	write all '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["mkdir"], action: "SCMP_ACT_ERRNO", errnoRet: 5}]}'
+	write two '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["rmdir"], action: "SCMP_ACT_ERRNO", errnoRet: 7}]}'
+	profile intersect -o "$T/both.json" "$T/all.json" "$T/two.json"
+	coproc P { exec python3 -; } <<-'PY'
+		import ctypes, time
+		libc = ctypes.CDLL(None, use_errno=True)
+		libc.prctl(38, 1, 0, 0, 0)
+		class Filter(ctypes.Structure):
+		    _fields_ = [("code", ctypes.c_ushort), ("jt", ctypes.c_ubyte), ("jf", ctypes.c_ubyte), ("k", ctypes.c_uint)]
+		class Prog(ctypes.Structure):
+		    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.POINTER(Filter))]
+		def load(nr, err):
+		    # nr -> errno, everything else allowed; other ABIs are killed, as libseccomp does
+		    rows = [(0x20, 0, 0, 4), (0x15, 0, 6, 0xc000003e), (0x20, 0, 0, 0), (0x35, 0, 1, 0x40000000), (0x15, 0, 3, 0xffffffff),
+		            (0x15, 0, 1, nr), (0x06, 0, 0, 0x50000 | err), (0x06, 0, 0, 0x7fff0000), (0x06, 0, 0, 0)]
+		    prog = Prog(len(rows), (Filter * len(rows))(*[Filter(*r) for r in rows]))
+		    assert libc.prctl(22, 2, ctypes.byref(prog), 0, 0) == 0
+		load(83, 5)
+		load(84, 7)
+		print("loaded", flush=True)
+		time.sleep(1000)
+	PY
+	read -r -u "${P[0]}"
+	[ "$REPLY" = loaded ]
+	run profile loaded "$P_PID" "$T/both.json"
+	kill "$P_PID"
+	echo "$output"
+	says "process $P_PID has 2 filters"
+	[ "$status" = 0 ]
+}
