@@ -68,16 +68,14 @@ static int number(const struct reader *r, const yaml_event_t *event, struct json
 {
 	const char *text = (const char *)event->data.scalar.value;
 	int base = strchr(text, 'x') ? 16 : 10;
+	bool negative = *text == '-';
+	uint64_t n;
 
 	errno = 0;
-	if (*text == '-')
-		*out = json_object_new_int64(strtoll(text, NULL, base));
-	else
-		*out = json_object_new_uint64(strtoull(text, NULL, base));
-	if (errno) {
-		json_object_put(*out);
+	n = negative ? (uint64_t)strtoll(text, NULL, base) : strtoull(text, NULL, base);
+	if (errno)
 		return err_at(r, &event->start_mark, "a number does not fit in 64 bits");
-	}
+	*out = negative ? json_object_new_int64((int64_t)n) : json_object_new_uint64(n);
 	return *out ? 0 : err_set(r->e, ENOMEM, "%s", r->file);
 }
 
