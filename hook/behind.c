@@ -117,6 +117,7 @@ static int put_key(const struct json_at *at, struct behind *b, struct err *e)
 	} keys[] = {
 		{ "runtime", &b->runtime, json_str, NULL },
 		{ "socket", &b->socket, json_str, NULL },
+		{ "config", &b->config, json_str, NULL },
 		{ "like", &b->like, put_like, NULL },
 		{ "policy", &b->policy, put_policy, NULL },
 		{ "mode", &b->mode, put_mode, NULL },

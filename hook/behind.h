@@ -5,6 +5,8 @@
  *   "runtime"  a path, or a name that is looked for in PATH                    (runc)
  *   "like"     the runtime whose limits hold: "runc", "crun", "youki"          (by the name; runc)
  *   "socket"   warderd's listener socket                      (/run/warder/listener.sock)
+ *   "config"   warderd's configuration, for its exempt workloads (/etc/warder/warderd.json if it is
+ *              there)
  *   "policy", "mode"  for containers that no row of "images" names             (warderd's)
  *   "images"   [ { "match": GLOB, "policy": NAME, "mode": MODE } ]: the first row whose pattern
  *              (fnmatch(3)) fits the image's name, as the engine's annotations tell it
@@ -24,7 +26,7 @@
 
 struct behind {
 	struct json_object *doc; /* owns the strings; NULL: defaults only */
-	const char *runtime, *like, *socket, *policy, *mode;
+	const char *runtime, *like, *socket, *config, *policy, *mode;
 	bool replace;
 	uint64_t timeout_ns;
 	int n_images;

@@ -18,6 +18,7 @@
 #include "behind.h"
 #include "bundle.h"
 #include "warder/ask.h"
+#include "warder/exempt.h"
 #include "warder/json.h"
 #include "warder/native.h"
 #include "warder/opt.h"
@@ -25,7 +26,8 @@
 #include "warder/policy.h"
 #include "warder/wire.h"
 
-#define OWN_PREFIX "--warder-"
+#define OWN_PREFIX     "--warder-"
+#define WARDERD_CONFIG "/etc/warder/warderd.json"
 
 struct runtime {
 	const char *config_file; /* NULL: BEHIND_CONFIG if it is there */
@@ -113,6 +115,30 @@ static int read_bundle(struct runtime *rt, struct err *e)
 		return err_set(e, ENOMEM, "read config.json");
 	}
 	return bundle_open(file, &rt->bundle, e);
+}
+
+/* Read here too, so that exempt workloads start while warderd is away. The rest of the document is
+ * warderd's business. */
+static int check_exempt(struct runtime *rt, struct err *e)
+{
+	const char *file = rt->behind.config ? rt->behind.config : WARDERD_CONFIG;
+	struct json_object *doc = NULL;
+	struct json_at at = { .file = file }, key;
+	struct exempt x = { 0 };
+	int r;
+
+	if (!rt->behind.config && access(file, F_OK))
+		return GO_ON;
+	r = json_read(file, &doc, e);
+	at.v = doc;
+	if (!r)
+		r = json_is_object(&at, e);
+	if (!r && json_child(&at, "exempt", &key))
+		r = exempt_parse(&key, &x, e);
+	if (!r && exempt_match(&x, rt->args.id, rt->bundle.config.annotations))
+		r = LEAVE_ALONE;
+	json_object_put(doc);
+	return r;
 }
 
 /* A listener to somebody else cannot be shared, one to warderd is there already. */
@@ -227,6 +253,7 @@ static const struct {
 	const char *mend;
 } stages[] = {
 	{ read_bundle, "is --bundle a bundle?" },
+	{ check_exempt, "\"config\" is warderd's configuration file" },
 	{ check_listener, "take it out, or run this container by the runtime behind" },
 	{ ask_daemon, "is warderd running, and is \"socket\" its listener.sock?" },
 	{ make_profile, "use the hook, another runtime, or a policy that allows them" },

@@ -235,6 +235,26 @@ refused() {
 	says 'let through unseen'
 }
 
+@test "exempt workloads start as they are, with and without warderd" {
+	echo '{"exempt": [{"namespace": "kube-system"}]}' >"$T/config"
+	jq -n --arg c "$T/config" --arg s "$T/s" '{config: $c, socket: $s}' >"$T/runtime.json"
+	mkbundle "$T/b" echo up
+	edit "$T/b" '.annotations["io.kubernetes.cri.sandbox-namespace"] = "kube-system"'
+	keep
+	run "$W" --warder-config "$T/runtime.json" --root "$T/runc" run -b "$T/b" r1
+	says up
+	same
+	start_warderd --config "$T/config"
+	echo '{}' >"$T/nothing"
+	jq -n --arg c "$T/nothing" --arg s "$T/s" '{config: $c, socket: $s}' >"$T/runtime.json"
+	run "$W" --warder-config "$T/runtime.json" --root "$T/runc" run -b "$T/b" r2
+	says up
+	same
+	echo '{"exempt": 7}' >"$T/nothing"
+	run "$W" --warder-config "$T/runtime.json" --root "$T/runc" run -b "$T/b" r3
+	refused "exempt"
+}
+
 @test "a listener that is ours already is left alone" {
 	start_warderd --mode enforce
 	mkbundle "$T/b" mkdir /tmp/a
