@@ -217,6 +217,7 @@ INSTALLED = $(foreach f,$(BUILD)/warder,755:$(prefix)/bin:$(f)) \
 	755:$(prefix)/libexec/warder:$(BUILD)/warder-hook \
 	$(foreach f,$(MAN),644:$(prefix)/share/man/man$(subst .,,$(suffix $(f))):$(f)) \
 	$(foreach f,$(wildcard packaging/policies/*.json),644:$(prefix)/share/warder/policies:$(f)) \
+	644:$(prefix)/share/warder:man/openapi.json \
 	644:$(prefix)/share/warder:packaging/warderd.json \
 	644:$(unitdir):packaging/systemd/warderd.socket \
 	644:$(unitdir):$(BUILD)/warderd.service \

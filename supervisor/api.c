@@ -355,13 +355,16 @@ static int serve_health(struct call *c, struct err *e)
 {
 	struct arena *a = c->ctx->arena;
 	struct json_object *o = json_object_new_object();
+	struct sums sums;
 
+	sums_read(a, &sums);
 	if (!o || !json_add_text(o, "status", "ok") ||
 	    !json_add_text(o, "version", WARDER_VERSION) || !add_pid(o, "keeper", a, PROC_KEEPER) ||
 	    !add_pid(o, "worker", a, PROC_WORKER) || !add_pid(o, "scribe", a, PROC_SCRIBE) ||
 	    !add_number(o, "sessions", count_sessions(a)) ||
 	    !add_number(o, "restarts", atomic_load(&a->restarts)) ||
-	    !add_number(o, "lost", atomic_load(&a->lost))) {
+	    !add_number(o, "lost", atomic_load(&a->lost)) ||
+	    !add_number(o, "suppressed", sums.suppressed)) {
 		json_object_put(o);
 		o = NULL;
 	}
@@ -415,11 +418,22 @@ static int get_force(const struct call *c, uint32_t *flags, struct err *e)
 	return 0;
 }
 
+/* One printable line: it goes into answers as it is. */
+static bool is_printable(const char *text)
+{
+	size_t n = 0;
+
+	while (*text && (n = err_printable(text)))
+		text += n;
+	return !*text;
+}
+
 static bool is_object(const char *text)
 {
 	struct json_object *doc = NULL;
 	struct err bad;
-	bool is = !json_parse("the worker's answer", text, strlen(text), &doc, &bad) &&
+	bool is = is_printable(text) &&
+		  !json_parse("the worker's answer", text, strlen(text), &doc, &bad) &&
 		  json_object_is_type(doc, json_type_object);
 
 	json_object_put(doc);

@@ -34,6 +34,7 @@ struct snapshot {
 	uint64_t queued;              /* bytes of records that wait for the journal */
 	uint64_t modes[MODE_COUNT];
 	uint64_t living;
+	struct sums sums;
 };
 
 struct family {
@@ -102,6 +103,36 @@ static void put_dropped(FILE *to, const char *name, const struct snapshot *s)
 static void put_lost(FILE *to, const char *name, const struct snapshot *s)
 {
 	put_number(to, name, "_total", atomic_load(&s->arena->lost));
+}
+
+static void put_lines(FILE *to, const char *name, const struct snapshot *s)
+{
+	put_number(to, name, "_total", s->sums.lines);
+}
+
+static void put_folded(FILE *to, const char *name, const struct snapshot *s)
+{
+	put_number(to, name, "_total", s->sums.folded);
+}
+
+static void put_suppressed(FILE *to, const char *name, const struct snapshot *s)
+{
+	put_number(to, name, "_total", s->sums.suppressed);
+}
+
+static void put_latency(FILE *to, const char *name, const struct snapshot *s)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < LATENCY_BUCKETS; i++) {
+		n += s->sums.latency[i];
+		if (i < LATENCY_BUCKETS - 1)
+			fprintf(to, "%s_bucket{le=\"%.9g\"} %llu\n", name,
+				(double)(1ULL << (i + 10)) / 1e9, (unsigned long long)n);
+	}
+	fprintf(to, "%s_bucket{le=\"+Inf\"} %llu\n", name, (unsigned long long)n);
+	fprintf(to, "%s_count %llu\n", name, (unsigned long long)n);
+	fprintf(to, "%s_sum %.9f\n", name, (double)s->sums.latency_ns / 1e9);
 }
 
 static void put_queue(FILE *to, const char *name, const struct snapshot *s)
@@ -201,6 +232,13 @@ static const struct family families[] = {
 	  "Of these, calls whose record found no room because the journal was behind.",
 	  put_dropped },
 	{ "warder_events_lost", "counter", "", "Event lines that could not be written.", put_lost },
+	{ "warder_event_lines", "counter", "", "Event lines made.", put_lines },
+	{ "warder_events_folded", "counter", "",
+	  "Calls that share an event line with identical ones.", put_folded },
+	{ "warder_events_suppressed", "counter", "",
+	  "Calls that were over their session's budget of event lines.", put_suppressed },
+	{ "warder_reply_latency_seconds", "histogram", "seconds",
+	  "From receiving a call to answering it, of calls that made an event.", put_latency },
 	{ "warder_queue_bytes", "gauge", "bytes", "Records that wait for the journal.", put_queue },
 	{ "warder_stream_readers", "gauge", "", "Readers of the event stream.", put_readers },
 	{ "warder_stream_lost", "counter", "",
@@ -270,6 +308,7 @@ int metrics_text(const struct arena *a, struct stream *stream, char **text, size
 	if (!to)
 		return err_set(e, ENOMEM, "write the metrics");
 	add_up(&s);
+	sums_read(a, &s.sums);
 	for (size_t i = 0; i < ARRAY_LEN(families); i++)
 		put_family(to, &families[i], &s);
 	fputs("# EOF\n", to);
