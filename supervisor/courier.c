@@ -114,7 +114,7 @@ static void post(CURL *curl, const char *body, size_t len, const char *error,
 		curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	reply->status = (int32_t)status;
 	if (r)
-		snprintf(reply->text, sizeof reply->text, "%s",
+		snprintf(reply->text, sizeof reply->text, "%.*s", (int)sizeof reply->text - 1,
 			 *error ? error : curl_easy_strerror(r));
 	err_clean(reply->text);
 }

@@ -339,8 +339,10 @@ static void parse(int argc, char **argv)
 		{ "server-cpu", 0, OPT_STR, &o.server_cpu, "N", "pin the floor" },
 		{ 0 },
 	};
-	const struct opt_usage usage = { "caller", "", "callers whose calls are notified", rows,
-					 NULL };
+	const struct opt_usage usage = { .program = "caller",
+					 .args = "",
+					 .purpose = "callers whose calls are notified",
+					 .rows = rows };
 	struct err e;
 	int first, r = opt_parse(&usage, argc, argv, &first, &e);
 

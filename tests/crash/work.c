@@ -3,9 +3,10 @@
  *
  *	work THREADS CALLS
  *
- * CALLS 0: until /tmp/stop is there. getppid(k) must fail with errno k + 1 (k 0..15: a rule each), getpgid(0) must succeed with the
- *one right value (a notified call that is allowed), in this order, again and again. A call that
- *takes more than 10 s counts as hung. Prints "denied=N allowed=N wrong=N hung=N slowest_ms=N". */
+ * CALLS 0: until /tmp/stop is there. getppid(k) must fail with errno k + 1 (k 0..15: a rule each),
+ *getpgid(0) must succeed with the one right value (a notified call that is allowed), in this order,
+ *again and again. A call that takes more than 10 s counts as hung. Prints "denied=N allowed=N
+ *wrong=N hung=N slowest_ms=N". */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
