@@ -134,6 +134,9 @@ demo: ## audit, then enforce, a real container; leaves nothing behind
 	@$(MAKE) -s all
 	@WARDER_BUILD=$(abspath $(BUILD)) tests/demo.sh
 
+examples: all ## follow every example; writes $(BUILD)/examples.json
+	WARDER_BUILD=$(abspath $(BUILD)) tests/examples.sh
+
 bench: ## measure against the floor; writes $(BUILD)/bench.json and the plot in README
 	tests/deps.sh build bench
 	$(MAKE) all $(BUILD)/tests/bench/caller
@@ -249,7 +252,7 @@ clean: ## remove what was built
 help: ## this list
 	@sed -nE 's/^([a-z0-9_.-]+):.*## (.*)/\1\t\2/p' Makefile | sort | column -ts'	'
 
-.PHONY: always all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
+.PHONY: examples always all deps build-tests fail check check-unit check-filter check-live check-corpus check-e2e \
 	check-long crash-test demo bench asan ubsan tsan sanitized sanitized-threads fuzz fuzz-run aarch64 lint tidy cppcheck shellcheck \
 	format format-check compile_commands.json install uninstall dist clean help
 always:

@@ -7,7 +7,7 @@ declare -A packages=(
 	[build]="gcc libc6-dev make pkg-config libseccomp-dev libjson-c-dev libcap-dev libmicrohttpd-dev
 		libcurl4-openssl-dev libyaml-dev libsystemd-dev"
 	[demo]="runc busybox-static jq"
-	[test]="runc crun busybox-static jq bats libcmocka-dev golang-go util-linux procps iproute2 python3 systemd logrotate
+	[test]="runc crun podman containerd docker.io umoci busybox-static jq bats libcmocka-dev golang-go util-linux procps iproute2 python3 systemd logrotate
 		libcap2-bin curl strace tmux zsh fish clang libclang-rt-14-dev gcc-aarch64-linux-gnu libc6-dev-arm64-cross man-db"
 	[lint]="clang-tidy clang-format cppcheck shellcheck"
 	[bench]="runc crun busybox-static libcmocka-dev util-linux iproute2 python3 strace redis-tools"

@@ -10,7 +10,7 @@ follow() {
 		awk '/^```sh$/ {on = 1; next} /^```/ {on = 0} on' "$readme"
 	} >"$T/commands"
 	mkdir "$T/layer"
-	run timeout 100 unshare --mount --pid --fork --mount-proc bash -c '
+	run timeout -s KILL 100 unshare --kill-child --mount --pid --fork --mount-proc bash -c '
 		mount -t tmpfs none "$1/layer"
 		for dir in /etc /run /var /usr/local; do
 			mkdir -p "$1/layer$dir/"{up,work}
@@ -36,11 +36,35 @@ follow() {
 	follow runc-native
 }
 
+@test "crun-hook" {
+	follow crun-hook
+}
+
+@test "crun-native" {
+	follow crun-native
+}
+
+@test "podman-hooks" {
+	follow podman-hooks
+}
+
+@test "podman-native" {
+	follow podman-native
+}
+
+@test "containerd-ctr" {
+	follow containerd-ctr
+}
+
+@test "docker-runtime" {
+	follow docker-runtime
+}
+
 @test "each example is tested, and its files are good" {
 	local dir
 	for dir in "$REPO"/oci-examples/*/; do
 		grep -q "follow $(basename "$dir")\$" "$BATS_TEST_FILENAME"
-		jq . "$dir/config.json" >/dev/null
+		cat "$dir"/*.json | jq . >/dev/null
 		"$WARDER_BUILD/warder" policy check --strict "$dir/policy.json"
 	done
 }
