@@ -29,7 +29,7 @@ installed() {
 		"$T/usr/lib/systemd/system/warderd.service" "$T/usr/lib/systemd/system/warderd.socket"
 	echo "$output"
 	[ "$status" = 0 ]
-	! grep -F "$T" <<<"$output"
+	[[ "$output" != *"$T"* ]]
 	mkdir "$T/root"
 	systemd-tmpfiles --create --root="$T/root" "$T/usr/lib/tmpfiles.d/warder.conf"
 	[ "$(stat -c %a "$T/root/run/warder")" = 700 ]
@@ -53,5 +53,5 @@ installed() {
 	cp "$REPO/packaging/policies/restricted.json" "$T/policies/"
 	hook "$T/b" --policy restricted --mode enforce
 	run run_runc "$T/b"
-	says "Operation not permitted" done
+	says "Operation not permitted" "done"
 }
