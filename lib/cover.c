@@ -41,6 +41,10 @@ struct tests { /* of one or both programs, each once */
 	struct test t[TESTS_MAX];
 };
 
+struct room { /* for classes() */
+	struct values bits, one;
+};
+
 struct walk {
 	const struct bpf_prog *prog;
 	struct tests *tests;
@@ -195,16 +199,8 @@ static void add(struct values *to, uint32_t v)
 		to->v[to->n++] = v;
 }
 
-/* One value of each class that comparisons with whole words make. */
-static void add_whole(struct values *to, const struct test *t)
-{
-	add(to, t->k - 1);
-	add(to, t->k);
-	add(to, t->k + 1);
-}
-
-/* The same of the bits under one mask: each value that is asked for, and its neighbours by a bit.
- */
+/* One value of each class that comparisons of the bits under one mask make: each that is asked for,
+ * and its neighbours by a bit. */
 static void add_masked(struct values *to, const struct test *t)
 {
 	add(to, t->k & t->mask);
@@ -218,14 +214,9 @@ static void collect_mask(const struct tests *tests, uint8_t word, uint32_t mask,
 {
 	to->n = 0;
 	to->inexact = false;
-	for (size_t i = 0; i < tests->n; i++) {
-		const struct test *t = &tests->t[i];
-
-		if (t->word == word && t->mask == mask && mask == FULL)
-			add_whole(to, t);
-		else if (t->word == word && t->mask == mask)
-			add_masked(to, t);
-	}
+	for (size_t i = 0; i < tests->n; i++)
+		if (tests->t[i].word == word && tests->t[i].mask == mask)
+			add_masked(to, &tests->t[i]);
 }
 
 /* Each value so far with each of those under the next mask. */
@@ -248,31 +239,70 @@ static bool is_first_of_mask(const struct tests *tests, size_t index)
 	return true;
 }
 
-/* One value of each class that the tests make of a word. */
-static void classes(const struct tests *tests, uint8_t word, struct values *out,
-		    struct values *scratch)
+/* The least value from `low` on whose bits under mask are `bits`; false: there is none. */
+static bool next_with(uint32_t low, uint32_t mask, uint32_t bits, uint32_t *out)
 {
+	if ((low & mask) == bits) {
+		*out = low;
+		return true;
+	}
+	for (int i = 0; i < 32; i++) { /* above bit i as low is, bit i greater, below the least */
+		uint32_t bit = 1U << i, above = i == 31 ? 0 : FULL << (i + 1);
+
+		if ((low & bit) || (low & above & mask) != (bits & above) ||
+		    ((mask & bit) && !(bits & bit)))
+			continue;
+		*out = (low & above) | bit | (bits & (bit - 1));
+		return true;
+	}
+	return false;
+}
+
+static void add_from(struct values *to, uint32_t low, uint32_t mask, const struct values *bits)
+{
+	uint32_t v;
+
+	for (size_t i = 0; i < bits->n; i++)
+		if (next_with(low, mask, bits->v[i], &v))
+			add(to, v);
+}
+
+/* One value of each class that the tests make of a word. Whole words are compared with constants,
+ * which cuts the numbers into ranges; in each, every combination of the masked bits that comes at
+ * all comes first somewhere. Masks that overlap are too much for this. */
+static void classes(const struct tests *tests, uint8_t word, struct values *out, struct room *room)
+{
+	struct values *bits = &room->bits;
 	uint32_t seen = 0;
 
-	out->n = 0;
-	out->inexact = false;
-	add(out, 0);
+	*bits = (struct values){ .n = 1 };
 	for (size_t i = 0; i < tests->n; i++) {
 		uint32_t mask = tests->t[i].mask;
 
-		if (tests->t[i].word != word || !is_first_of_mask(tests, i))
+		if (tests->t[i].word != word || mask == FULL || !is_first_of_mask(tests, i))
 			continue;
-		out->inexact |= (seen & mask) != 0;
+		bits->inexact |= (seen & mask) != 0;
 		seen |= mask;
-		collect_mask(tests, word, mask, scratch);
-		multiply(out, scratch);
+		collect_mask(tests, word, mask, &room->one);
+		multiply(bits, &room->one);
+	}
+	out->n = 0;
+	out->inexact = bits->inexact;
+	add_from(out, 0, seen, bits);
+	for (size_t i = 0; i < tests->n; i++) {
+		if (tests->t[i].word != word || tests->t[i].mask != FULL)
+			continue;
+		add_from(out, tests->t[i].k, seen, bits);
+		if (tests->t[i].k != FULL)
+			add_from(out, tests->t[i].k + 1, seen, bits);
 	}
 }
 
 struct pair { /* two programs, and room to work */
 	struct walk installed, wanted;
 	struct tests tests;
-	struct values words[WORDS], scratch;
+	struct values words[WORDS];
+	struct room room;
 };
 
 static bool serves(uint32_t installed, uint32_t wanted)
@@ -292,7 +322,7 @@ static bool try_all(struct pair *p, uint32_t audit, uint32_t nr, bool *unknown)
 	struct seccomp_data d;
 
 	for (size_t i = 2; i < WORDS; i++) {
-		classes(&p->tests, (uint8_t)i, &p->words[i], &p->scratch);
+		classes(&p->tests, (uint8_t)i, &p->words[i], &p->room);
 		*unknown |= p->words[i].inexact;
 		total *= p->words[i].n;
 		if (*unknown || total > COMBINATION) {
@@ -343,7 +373,7 @@ static void told_apart(struct pair *p, uint8_t word, struct values *out)
 	p->tests.n = 0;
 	walk(&p->installed);
 	walk(&p->wanted);
-	classes(&p->tests, word, out, &p->scratch);
+	classes(&p->tests, word, out, &p->room);
 	out->inexact |= p->installed.odd || p->wanted.odd;
 }
 
@@ -398,7 +428,7 @@ int cover_actions(const struct bpf_prog *p, uint32_t audit, uint32_t nr, unsigne
 		  struct err *e)
 {
 	struct tests *tests = calloc(1, sizeof *tests);
-	struct walk w = { 0 };
+	struct walk w = { .prog = p };
 	int r = tests ? walk_init(&w, p, tests) : -ENOMEM;
 
 	if (r)
