@@ -428,18 +428,18 @@ int cover_actions(const struct bpf_prog *p, uint32_t audit, uint32_t nr, unsigne
 		  struct err *e)
 {
 	struct tests *tests = calloc(1, sizeof *tests);
-	struct walk w = { .prog = p };
-	int r = tests ? walk_init(&w, p, tests) : -ENOMEM;
+	struct walk w;
+	int r = 0;
 
-	if (r)
-		r = err_set(e, ENOMEM, "look at a filter");
-	if (!r) {
-		walk_call(&w, audit, nr);
-		if (w.odd)
-			r = err_set(e, ENOTSUP, "the filter is of a kind that is not known.");
-		else
-			*acts = w.acts;
+	if (!tests || walk_init(&w, p, tests)) {
+		free(tests);
+		return err_set(e, ENOMEM, "look at a filter");
 	}
+	walk_call(&w, audit, nr);
+	if (w.odd)
+		r = err_set(e, ENOTSUP, "the filter is of a kind that is not known.");
+	else
+		*acts = w.acts;
 	free(w.spots);
 	free(tests);
 	return r;
