@@ -504,25 +504,29 @@ static int ask_for(struct call *c, struct control_ask *q, struct err *e)
 
 /* One store: it needs no worker. If another session has taken the block meanwhile, it gets back
  * what it had. */
-static bool store_audit(struct block *b, uint64_t number)
+static bool store_audit(struct block *b, uint64_t number, uint32_t *had)
 {
-	uint32_t audit = MODE_AUDIT, had;
+	uint32_t audit = MODE_AUDIT;
 
 	if (atomic_load(&b->state) != BLOCK_LIVE || b->number != number)
 		return false;
-	had = atomic_exchange(&b->mode, MODE_AUDIT);
+	*had = atomic_exchange(&b->mode, MODE_AUDIT);
 	atomic_thread_fence(memory_order_seq_cst);
 	if (b->number == number)
 		return true;
-	atomic_compare_exchange_strong(&b->mode, &audit, had);
+	atomic_compare_exchange_strong(&b->mode, &audit, *had);
 	return false;
 }
 
 static bool set_audit(struct block *b, const struct view *v)
 {
-	if (!store_audit(b, v->number))
+	uint32_t had;
+
+	if (!store_audit(b, v->number, &had))
 		return false;
-	log_say("session %llu, container %s: mode audit", (unsigned long long)v->number, v->id);
+	if (had != MODE_AUDIT)
+		log_say("session %llu, container %s: mode audit", (unsigned long long)v->number,
+			v->id);
 	return true;
 }
 

@@ -22,6 +22,9 @@
 #define NEVER      UINT64_MAX
 #define OVER       (UINT64_MAX - 1) /* the connection is being ended */
 
+#define AWAY    16
+#define AWAY_NS 1000000000ULL
+
 #define STREAM_CHUNK (2UL * EVENT_LINE_MAX)
 
 struct client {
@@ -38,6 +41,8 @@ struct http {
 	_Atomic bool stop;
 	_Atomic int readers;
 	uint64_t request_ns;
+	struct client away[AWAY]; /* told why not; the acceptor's alone */
+	size_t next_away;
 	pthread_mutex_t lock;
 	struct client clients[HTTP_CONNECTIONS]; /* under lock */
 };
@@ -358,9 +363,11 @@ static bool is_allowed(int fd)
 	return !wire_peer(fd, &peer, &e) && (peer.uid == 0 || peer.uid == geteuid());
 }
 
-/* Says why before anything is read, and closes. */
-static void turn_away(int fd)
+/* Says why before anything is read. It stays open for a moment: curl takes one that is closed at
+ * once for one that was never there. */
+static void turn_away(struct http *h, int fd)
 {
+	struct client *away = &h->away[h->next_away++ % AWAY];
 	static const char why[] =
 		"{\"error\":\"only root and the user warderd runs as may ask\"}\n";
 	char text[512];
@@ -371,8 +378,23 @@ static void turn_away(int fd)
 
 	/* What does not fit in an empty socket's buffer does not matter. */
 	(void)!send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
-	shutdown(fd, SHUT_WR);
-	close(fd);
+	if (away->fd >= 0)
+		close(away->fd);
+	*away = (struct client){ .fd = fd, .deadline = now_ns() + AWAY_NS };
+}
+
+static void close_away(struct http *h, uint64_t now, uint64_t *next)
+{
+	for (size_t i = 0; i < AWAY; i++) {
+		struct client *away = &h->away[i];
+
+		if (away->fd >= 0 && away->deadline <= now) {
+			close(away->fd);
+			away->fd = -1;
+		}
+		if (away->fd >= 0 && away->deadline < *next)
+			*next = away->deadline;
+	}
 }
 
 static void add_client(struct http *h, int fd, const struct sockaddr *addr, socklen_t len, bool tcp)
@@ -409,7 +431,7 @@ static void take(struct http *h, int sock)
 	if (fd < 0)
 		return;
 	if (!tcp && !is_allowed(fd))
-		turn_away(fd);
+		turn_away(h, fd);
 	else
 		add_client(h, fd, (const struct sockaddr *)&addr, len, tcp);
 }
@@ -421,6 +443,7 @@ static int check_clients(struct http *h, bool *full)
 	uint64_t now = now_ns(), next = NEVER;
 
 	*full = true;
+	close_away(h, now, &next);
 	pthread_mutex_lock(&h->lock);
 	for (size_t i = 0; i < HTTP_CONNECTIONS; i++) {
 		struct client *client = &h->clients[i];
@@ -526,6 +549,8 @@ int http_start(const struct http_opts *o, struct http **out, struct err *e)
 	pthread_mutex_init(&h->lock, NULL);
 	for (size_t i = 0; i < HTTP_CONNECTIONS; i++)
 		h->clients[i].fd = -1;
+	for (size_t i = 0; i < AWAY; i++)
+		h->away[i].fd = -1;
 	r = start(h, e);
 	if (r) {
 		own_close(&h->wake);
@@ -549,6 +574,8 @@ void http_stop(struct http *h)
 			shutdown(h->clients[i].fd, SHUT_RDWR);
 	pthread_mutex_unlock(&h->lock);
 	MHD_stop_daemon(h->daemon);
+	for (size_t i = 0; i < AWAY; i++)
+		own_close(&h->away[i].fd);
 	close(h->wake);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
