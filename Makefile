@@ -151,10 +151,10 @@ asan: ## unit, filter, live tests and corpora under AddressSanitizer and UBSan
 ubsan: ## the same under UBSan alone, which sees what AddressSanitizer's layout hides
 	$(call SANITIZED,ubsan,undefined) sanitized
 tsan: ## the threaded tests under ThreadSanitizer
-	$(call SANITIZED,tsan,thread) sanitized-threads
+	$(call SANITIZED,tsan,thread -Wno-tsan) sanitized-threads
 sanitized: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS)
-	WARDER_SANITIZED=1 $(RUN) $(UNIT) $(FILTER) $(LIVE) corpus
-# ThreadSanitizer needs its addresses where it expects them, and the tests fork.
+	WARDER_SANITIZED=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp $(RUN) $(UNIT) $(FILTER) $(LIVE) corpus
+# ThreadSanitizer needs its addresses where it expects them, and the tests fork. It does not know fences (-Wno-tsan).
 THREADED := $(patsubst %,$(BUILD)/tests/%,unit/lane unit/journal unit/policies live/session)
 sanitized-threads: $(THREADED)
 	WARDER_SANITIZED=1 TSAN_OPTIONS=die_after_fork=0 WARDER_BUILD=$(abspath $(BUILD)) \

@@ -326,7 +326,7 @@ session_end enforce - -" ]
 	policy a "$mkdir_denied"
 	run warder run -p "$T/policies/a.json" -e /dev/full -- sh -c "mkdir $T/x && echo went on"
 	[ "$status" = 0 ]
-	says "went on" "events cannot be written: No space left on device"
+	says "went on" "events cannot be written" "No space left on device"
 	run warder run -p "$T/policies/a.json" -e "$T/none/ev" -- mkdir "$T/y"
 	[ "$status" = 125 ]
 	[ ! -d "$T/y" ]
