@@ -101,6 +101,13 @@ static inline bool lane_half_full(const struct lane *l)
 	       LANE_RING / 2;
 }
 
+/* The writer: bytes that are free; a record may need as much again, as filler. */
+static inline uint64_t lane_room(const struct lane *l, const struct commit *next)
+{
+	return LANE_RING -
+	       (lane_word(next, LANE_head) - atomic_load_explicit(&l->tail, memory_order_relaxed));
+}
+
 /* Anyone: the last commit, whole. */
 void lane_read(const struct lane *l, uint64_t out[LANE_N_WORDS]);
 

@@ -266,7 +266,13 @@ static void identify(struct session *s, struct slot *slot, struct commit *next)
 		memset(s->idents, 0, sizeof s->idents);
 		s->reader = atomic_load(&s->arena->readers);
 	}
-	if (ident->tid != tid || slot->time_ns >= ident->until_ns)
+	if (ident->tid == tid && slot->time_ns < ident->until_ns)
+		return;
+	/* Nothing is read for a reader that is behind: its record would be dropped, call after
+	 * call. */
+	if (lane_room(&s->block->lane, next) < 2 * sizeof(struct record_identity))
+		slot->flags |= RECORD_NO_IDENTITY;
+	else
 		read_identity(s, slot, next);
 }
 
