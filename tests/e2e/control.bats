@@ -297,3 +297,97 @@ complete_bash() {
 	[ "$(zsh -f -c ". $T/_warder; _describe() { print -l \$found }; words=(warder mode web en) CURRENT=4; _warder")" = "enforce:" ]
 	[ "$(zsh -f -c ". $T/_warder; _files() { echo files }; words=(warder policy check x) CURRENT=4; _warder")" = files ]
 }
+
+@test "mode: audit to enforce and back, on the very next call" {
+	start_warderd --mode audit
+	start web 'unshare -U true && echo went >>/tmp/log || echo denied >>/tmp/log'
+	go web
+	run warder mode web enforce
+	[ "$status" = 0 ]
+	[ "$output" = "session $(number web) (web): audit -> enforce" ]
+	go web
+	[ "$(warder mode --json web audit | jq -r '.sessions[0].mode')" = audit ]
+	go web
+	[ "$(xargs <"$T/web/rootfs/tmp/log")" = "went denied went" ]
+	run warder mode web audit
+	says "audit already"
+}
+
+@test "mode --all audit: the break-glass of a node" {
+	start_warderd --mode enforce
+	start web 'unshare -U true && echo went >>/tmp/log'
+	start db 'unshare -U true && echo went >>/tmp/log'
+	run warder mode --all audit
+	[ "$status" = 0 ]
+	[ "$output" = "2 sessions switched to audit" ]
+	go web
+	go db
+	[ "$(cat "$T/web/rootfs/tmp/log" "$T/db/rootfs/tmp/log" | xargs)" = "went went" ]
+}
+
+@test "deny, allow, lift: one call of a running container" {
+	start_warderd --mode enforce
+	start web 'unshare -U true 2>>/tmp/log && echo went >>/tmp/log'
+	warder allow web unshare
+	go web
+	warder lift web unshare
+	go web
+	warder deny web unshare --errno ENOSPC
+	go web
+	run warder show web
+	says "overrides   unshare deny ENOSPC (x86_64)"
+	[ "$(grep -c went "$T/web/rootfs/tmp/log")" = 1 ]
+	[[ "$(sed -n 2p "$T/web/rootfs/tmp/log")" == *"Operation not permitted" ]]
+	[[ "$(sed -n 3p "$T/web/rootfs/tmp/log")" == *"No space left on device" ]]
+	run warder deny web getpid # the filter allows it in the kernel
+	[ "$status" = 4 ]
+}
+
+@test "reload: a bad policy changes nothing and is said" {
+	start_warderd --mode audit
+	start web true
+	run warder reload
+	[ "$status" = 0 ]
+	[[ "${lines[1]}" =~ ^default\ +unchanged\ +1$ ]]
+	echo nonsense >"$T/policies/default.json"
+	run warder reload
+	[ "$status" = 1 ]
+	says "default.json" refused
+}
+
+@test "events: filters, a line for people, JSON; hostile names do nothing to a terminal" {
+	policy default '{defaultAction: "SCMP_ACT_ALLOW", syscalls: [{names: ["chdir", "mount"], action: "SCMP_ACT_ERRNO"}]}'
+	start_warderd --mode audit
+	mkbundle "$T/b" sh -c "exec -a sh '/bin/e"$'\033'"[31mvil' -c 'cd /tmp; mount x y'"
+	cp /bin/busybox "$T/b/rootfs/bin/e"$'\033'"[31mvil"
+	hook "$T/b"
+	run run_runc "$T/b"
+	wait_event '.type == "session_end"'
+	run warder events --type call --syscall mount
+	[ "$status" = 0 ]
+	says "would be denied EPERM" "mount("
+	warder events >"$T/out"
+	cat "$T/out"
+	[ "$(LC_ALL=C grep -c $'\033' "$T/out")" = 0 ]
+	grep 'chdir(' "$T/out" | grep -qF 'e\x1b[31mvil['
+	[ "$(warder events --json --syscall chdir -n 1 | jq -r .syscall)" = chdir ]
+	[ -z "$(warder events --since 2099-01-01)" ]
+}
+
+@test "events -f: goes on over a restart, says so, prints nothing twice" {
+	start_warderd --mode audit
+	WARDER_API=$T/api.sock "$WARDER_BUILD/warder" events -f --json >"$T/followed" 2>"$T/said" 3>&- &
+	local pid=$!
+	mkbundle "$T/b" unshare -U true
+	hook "$T/b"
+	run_runc "$T/b"
+	wait_for 10 grep -q '"session_end"' "$T/followed"
+	stop_warderd
+	wait_for 10 grep -q 'warderd has gone' "$T/said"
+	start_warderd --mode audit
+	wait_for 10 grep -q 'connected again' "$T/said"
+	run_runc "$T/b"
+	wait_for 10 eval '[ "$(grep -c session_end "$T/followed")" = 2 ]'
+	kill $pid
+	[ "$(sort "$T/followed" | uniq -d | wc -l)" = 0 ]
+}
