@@ -11,9 +11,9 @@ warder() {
 }
 
 # start ID COMMANDS [JQ CHANGE]: a container that says it is ready, runs COMMANDS each time it is told
-# to (go), and stays
+# to (go), and stays (a writer that still has the fifo open when it is opened again is no word)
 start() {
-	mkbundle "$T/$1" sh -c "mkfifo /tmp/go; while read x </tmp/go; do $2; echo done >>/tmp/done; done"
+	mkbundle "$T/$1" sh -c "mkfifo /tmp/go; while :; do read x </tmp/go || continue; $2; echo done >>/tmp/done; done"
 	hook "$T/$1"
 	[ -z "${3-}" ] || edit "$T/$1" "$3"
 	runc --root "$T/runc" run -d -b "$T/$1" "$1" >"$T/$1.out" 2>&1 3>&-
