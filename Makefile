@@ -155,7 +155,7 @@ tsan: ## the threaded tests under ThreadSanitizer
 sanitized: all $(UNIT) $(FILTER) $(LIVE) $(CORPUS)
 	WARDER_SANITIZED=1 LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp $(RUN) $(UNIT) $(FILTER) $(LIVE) corpus
 # ThreadSanitizer needs its addresses where it expects them, and the tests fork. It does not know fences (-Wno-tsan).
-THREADED := $(patsubst %,$(BUILD)/tests/%,unit/lane unit/journal unit/policies live/session)
+THREADED := $(patsubst %,$(BUILD)/tests/%,unit/lane unit/journal unit/api unit/control unit/policies live/session)
 sanitized-threads: $(THREADED)
 	WARDER_SANITIZED=1 TSAN_OPTIONS=die_after_fork=0 WARDER_BUILD=$(abspath $(BUILD)) \
 		setarch -R tests/run.sh $(THREADED)

@@ -187,8 +187,9 @@ static void test_deaths(void **state)
 	assert_int_equal(count(r, REQUEST_FREE), ARENA_REQUESTS - 3);
 	assert_int_equal(control_start(r->arena, work, r, &r->worker, &e), 0);
 	assert_int_equal(ask(r, 2, 10 * SECOND, reply, &e), 0);
+	while (count(r, REQUEST_FREE) != ARENA_REQUESTS) /* ours may have come first */
+		usleep(1000);
 	assert_int_equal(atomic_load(&r->done), 4);
-	assert_int_equal(count(r, REQUEST_FREE), ARENA_REQUESTS);
 }
 
 static void test_full(void **state)
@@ -219,11 +220,11 @@ static void test_hostile(void **state)
 	}
 	assert_int_equal(control_start(r->arena, work, r, &r->worker, &e), 0);
 	assert_int_equal(ask(r, 1, 10 * SECOND, reply, &e), 0);
+	while (count(r, REQUEST_DONE) != (ARENA_REQUESTS - 1) / 2)
+		usleep(1000);
 	assert_int_equal(atomic_load(&r->done), 1);
-	for (int i = 1; i < ARENA_REQUESTS - 1; i += 2) {
+	for (int i = 1; i < ARENA_REQUESTS - 1; i += 2)
 		assert_int_equal(r->arena->requests[i].result, -EINVAL);
-		assert_int_equal(atomic_load(&r->arena->requests[i].state), REQUEST_DONE);
-	}
 }
 
 /* Killed in the middle, as a process: the next one finishes it and the asker gets its answer. */
