@@ -40,8 +40,8 @@ static void add_arch(enum arch *list, int *n, enum arch a)
 	list[(*n)++] = a;
 }
 
-/* --- libseccomp 2.5.4 never ends on some few rules that test two arguments (tests/e2e/profile.bats has
- * three): what may be such is compiled in a child with its time counted. --- */
+/* --- libseccomp 2.5.4 never ends on some few rules that test two arguments (tests/e2e/profile.bats
+ * has three): what may be such is compiled in a child with its time counted. --- */
 
 #define ATTEMPT_CPU 40 /* for rules of our own making */
 

@@ -9,8 +9,8 @@
  * not know get ENOSYS where the runtime takes no NOTIFY as default action. An ABI that the policy
  * does not list is killed by the kernel.
  *
- * What the runtime refuses or hangs on is a row of NATIVE_RUNTIMES: 368 calls were tried with run and
- * exec of runc 1.1.5 and crun 1.8.1. */
+ * What the runtime refuses or hangs on is a row of NATIVE_RUNTIMES: 368 calls were tried with run
+ * and exec of runc 1.1.5 and crun 1.8.1. */
 #pragma once
 #include <stdbool.h>
 
