@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs tests and counts: cmocka programs and bats files, each speaking TAP; "corpus" replays the
 # fuzzers' corpora. Prints what failed in full and ends with "N passed, N failed".
-# A skipped test counts as failed. $WARDER_BUILD: the build folder.
+# A skipped test counts as failed. $WARDER_BUILD: the build folder. $WARDER_REPORTS: a folder in which a file means
+# that some process failed (sanitizers write there): the test that ran then has failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 : "${WARDER_BUILD:=$PWD/build}"
@@ -54,8 +55,21 @@ run_one() {
 	esac
 }
 
+# A report may be of a process that the test took for killed, or did not wait for.
+count_reports() {
+	local report
+	for report in "$WARDER_REPORTS"/*; do
+		[ -s "$report" ] || continue
+		failed=$((failed + 1))
+		printf '%-40s a report, FAILED:\n' "$1"
+		head -60 "$report"
+		rm "$report"
+	done
+}
+
 for test in "$@"; do
 	run_one "$test"
+	[ -z "${WARDER_REPORTS-}" ] || count_reports "$test"
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

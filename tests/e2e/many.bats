@@ -42,7 +42,8 @@ batch() {
 	sleep 2
 	idle=$(($(ticks) - idle))
 	echo "# figure descriptors $before_fds -> $(fds), threads $before_threads -> $(threads), PSS $before_pss -> $after_pss KiB, idle ticks in 2 s: $idle" >&3
-	[ $((after_pss - before_pss)) -lt 1024 ]
+	# a sanitizer keeps what is freed for a while
+	[ "${WARDER_SANITIZED-}" ] || [ $((after_pss - before_pss)) -lt 1024 ]
 	[ "$idle" = 0 ]
 	[ "$(calls '.syscall == "unshare" and .done == "errno"' | wc -l)" = 105 ]
 }

@@ -500,9 +500,15 @@ static void doctor_in_a_sandbox(void **state)
 	const char *const words[] = { "warder", "run",     "-q",    "-p",     "sandbox.json",
 				      "-m",     "enforce", program, "doctor", NULL };
 	auto_free struct called *c = calloc(1, sizeof *c);
+	const char *given = getenv("LSAN_OPTIONS");
+	auto_free char *before = NULL;
 
 	(void)state;
+	if (given)
+		before = strdup(given);
+	setenv("LSAN_OPTIONS", "detect_leaks=0", 1); /* it would trace the program in there */
 	call(c, 0, words);
+	setenv("LSAN_OPTIONS", before ? before : "", 1);
 	assert_int_equal(WEXITSTATUS(c->status), 1);
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		if (!strstr(c->out, lines[i]))

@@ -35,6 +35,12 @@
 #include "warder/inject.h"
 #include "warder/own.h"
 
+#ifdef __SANITIZE_THREAD__
+#define UNDER_TSAN true /* its vfork is a fork, and its handlers wait until a blocked call ends */
+#else
+#define UNDER_TSAN false
+#endif
+
 enum { ROUNDS = 200, MS = 1000 * 1000, SHORT_MS = 400, SLACK_MS = 300 };
 
 /* Seen by the target and by us. */
@@ -455,6 +461,8 @@ static void test_blocked_under_a_timer(void **state)
 	size_t k;
 
 	(void)state;
+	if (UNDER_TSAN)
+		return;
 	target_start(&t, read_under_timer);
 	wait_true(&sh->hits);
 	for (k = 0; k < ROUNDS; k++)
@@ -860,7 +868,7 @@ static void test_refused(void **state)
 	int r;
 
 	(void)state;
-	for (i = 0; i < ARRAY_LEN(rows); i++) {
+	for (i = UNDER_TSAN ? 1 : 0; i < ARRAY_LEN(rows); i++) {
 		target_start(&t, rows[i].fn);
 		if (rows[i].wait)
 			wait_state(t.pid, rows[i].wait);
