@@ -157,14 +157,31 @@ void arena_sleep(struct arena *a, enum work how, uint64_t ns, bool (*look)(void 
 	atomic_store(&a->work, WORK_RUNS);
 }
 
+#define SUMS_WORDS (sizeof(struct sums) / sizeof(uint64_t))
+_Static_assert(sizeof(struct sums) % sizeof(uint64_t) == 0, "words only");
+
+/* Word by word: whoever reads just now takes it again once `pass` has changed. */
+void sums_write(struct arena *a, const struct sums *s)
+{
+	uint64_t *to = (uint64_t *)&a->sums[(atomic_load(&a->pass) + 1) & 1];
+	const uint64_t *from = (const uint64_t *)s;
+
+	for (size_t i = 0; i < SUMS_WORDS; i++)
+		__atomic_store_n(&to[i], from[i], __ATOMIC_RELAXED);
+}
+
 /* The half that is true is not written to before the next store of `pass`. */
 void sums_read(const struct arena *a, struct sums *out)
 {
 	uint64_t before, after = atomic_load_explicit(&a->pass, memory_order_acquire);
+	uint64_t *to = (uint64_t *)out;
 
 	do {
+		const uint64_t *from = (const uint64_t *)&a->sums[after & 1];
+
 		before = after;
-		*out = a->sums[before & 1];
+		for (size_t i = 0; i < SUMS_WORDS; i++)
+			to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 		atomic_thread_fence(memory_order_acquire);
 		after = atomic_load_explicit(&a->pass, memory_order_acquire);
 	} while (before != after);

@@ -220,5 +220,7 @@ void arena_hurry(struct arena *a);
  * something. */
 void arena_sleep(struct arena *a, enum work how, uint64_t ns, bool (*look)(void *ctx), void *ctx);
 
+/* The journal's: into the half that the next store of `pass` makes true. */
+void sums_write(struct arena *a, const struct sums *s);
 /* The sums as they are now, whole. */
 void sums_read(const struct arena *a, struct sums *out);

@@ -41,7 +41,7 @@ struct journal {
 	uint64_t next_due_ns;            /* no fold is due before */
 	uint64_t due_ns[ARENA_SESSIONS]; /* 0: it has no folds */
 	bool open;                       /* a pass is under way */
-	struct sums *sums;               /* its half */
+	struct sums sums;                /* with this pass */
 	uint32_t used, n; /* of the batch; ours, for what lies in the arena may be anything */
 	uint64_t calls;
 	uint32_t n_touched, touched[ARENA_SESSIONS];
@@ -98,7 +98,7 @@ static void put_line(struct journal *j, const struct event *ev)
 	j->calls += event_calls(ev);
 	b->line[j->n].end = j->used;
 	b->line[j->n++].calls = event_calls(ev);
-	j->sums->lines++;
+	j->sums.lines++;
 }
 
 static const char *or_null(const char *text)
@@ -292,7 +292,7 @@ static bool put_or_suppress(struct journal *j, struct source *src, const struct 
 		return true;
 	}
 	add_to(fold_kind(&src->folds, &calls->key, j->now_ns), calls);
-	j->sums->suppressed += calls->count;
+	j->sums.suppressed += calls->count;
 	return false;
 }
 
@@ -347,7 +347,7 @@ static bool say_dropped(struct journal *j, struct source *src, uint64_t dropped)
 		return false;
 	event_of_source(j, src, &ev, EVENT_LOST);
 	ev.count = dropped - b->dropped;
-	j->sums->dropped += ev.count;
+	j->sums.dropped += ev.count;
 	b->dropped = dropped;
 	put_line(j, &ev);
 	return true;
@@ -406,10 +406,10 @@ static bool take_call(struct journal *j, struct source *src, const struct record
 	same = fold_find_same(&src->folds, &call.key);
 	if (!same && !has_room(j))
 		return false;
-	count_latency(j->sums, call.latency_ns);
+	count_latency(&j->sums, call.latency_ns);
 	if (same) {
 		add_to(same, &call);
-		j->sums->folded++;
+		j->sums.folded++;
 	} else if (put_or_suppress(j, src, &call)) {
 		fold_new_same(&src->folds, &call.key, j->now_ns);
 	}
@@ -520,8 +520,7 @@ static void open_pass(struct journal *j)
 	j->calls = 0;
 	a->batch.pass = pass + 1;
 	atomic_thread_fence(memory_order_release); /* from here on its text is nobody's */
-	j->sums = &a->sums[(pass + 1) & 1];
-	*j->sums = a->sums[pass & 1];
+	sums_read(a, &j->sums);
 }
 
 /* A copy of the source's book to work on. Its pass is set first: until arena.pass is there, the
@@ -626,6 +625,7 @@ static void close_pass(struct journal *j)
 	a->batch.used = j->used;
 	a->batch.n = j->n;
 	a->batch.calls = j->calls;
+	sums_write(a, &j->sums);
 	FAILPOINT("journal.prepared");
 	atomic_fetch_add(&a->pass, 1);
 	FAILPOINT("journal.committed");
