@@ -638,11 +638,11 @@ static void close_pass(struct journal *j)
 	j->open = false;
 }
 
-/* Everything of one session; false: the batch is full, close the pass and come again. */
-static bool work_on(struct journal *j, uint32_t index, bool end)
+/* Everything of one session, as far as `words` go; false: the batch is full, close the pass and
+ * come again. */
+static bool work_on(struct journal *j, uint32_t index, const uint64_t *words, bool end)
 {
 	struct source *src = j->sources[index];
-	uint64_t words[LANE_N_WORDS];
 	struct book *b;
 
 	open_pass(j);
@@ -655,8 +655,6 @@ static bool work_on(struct journal *j, uint32_t index, bool end)
 	if (!b->announced)
 		put_session_event(j, src, EVENT_SESSION_START);
 	b->announced = 1;
-	src->changes = atomic_load(&src->block->seen); /* before the look at the records */
-	lane_read(&src->block->lane, words);
 	if (!drain(j, src, words[LANE_head]) || !close_due(j, src, words[LANE_dropped], end))
 		return false;
 	if (!end)
@@ -672,6 +670,7 @@ static bool visit(struct journal *j, uint32_t index)
 {
 	struct block *b = &j->opts.arena->blocks[index];
 	uint32_t state = atomic_load(&b->state); /* before the last look at its records */
+	uint64_t words[LANE_N_WORDS];
 
 	if (state == BLOCK_GONE && !j->sources[index])
 		arena_give(b); /* a journal before us died in there */
@@ -679,7 +678,9 @@ static bool visit(struct journal *j, uint32_t index)
 		return false;
 	if (!j->sources[index] && !(j->sources[index] = meet(j, b)))
 		return false;
-	while (!work_on(j, index, state == BLOCK_ENDED))
+	j->sources[index]->changes = atomic_load(&b->seen); /* before the look at the records */
+	lane_read(&b->lane, words); /* once: one that floods must not keep us from the others */
+	while (!work_on(j, index, words, state == BLOCK_ENDED))
 		close_pass(j);
 	return true;
 }
