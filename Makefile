@@ -160,7 +160,7 @@ sanitizer = log_path=$(REPORTS)/report:$(1)
 sanitized: all fail $(UNIT) $(FILTER) $(LIVE) $(CORPUS)
 	rm -rf $(REPORTS) && mkdir -p $(REPORTS)
 	WARDER_SANITIZED=1 WARDER_REPORTS=$(REPORTS) ASAN_OPTIONS=$(call sanitizer,abort_on_error=0) \
-		UBSAN_OPTIONS=$(call sanitizer,print_stacktrace=1) LSAN_OPTIONS=suppressions=$(CURDIR)/tests/lsan.supp \
+		UBSAN_OPTIONS=$(call sanitizer,print_stacktrace=1) LSAN_OPTIONS=print_suppressions=0:suppressions=$(CURDIR)/tests/lsan.supp \
 		$(RUN) $(UNIT) $(FILTER) $(LIVE) corpus $(SANITIZED_E2E)
 # ThreadSanitizer needs its addresses where it expects them, and everything forks. It does not know fences (-Wno-tsan).
 sanitized-threads: all fail $(UNIT) $(LIVE)

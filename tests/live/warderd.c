@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena.h"
 #include "warder/ask.h"
 #include "warder/event.h"
 #include "warder/filter.h"
@@ -692,12 +693,122 @@ static void test_worker_dies(void **state)
 	assert_int_equal(n.ends, 1);
 }
 
+/* --- a worker gone mad --- */
+
+/* The daemon's shared memory, as a worker has it. */
+static struct arena *arena_of(const struct daemon *d)
+{
+	struct arena *a = NULL;
+	char path[320], link[64];
+	struct dirent *entry;
+	struct err e;
+	DIR *dir;
+
+	snprintf(path, sizeof path, "/proc/%d/fd", (int)d->pid);
+	dir = opendir(path);
+	assert_non_null(dir);
+	while (!a && (entry = readdir(dir))) {
+		ssize_t n = readlinkat(dirfd(dir), entry->d_name, link, sizeof link - 1);
+
+		link[n > 0 ? n : 0] = 0;
+		if (strcmp(link, "/memfd:warder (deleted)") != 0)
+			continue;
+		snprintf(path, sizeof path, "/proc/%d/fd/%s", (int)d->pid, entry->d_name);
+		auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+
+		if (arena_map(fd, &a, &e))
+			fail_msg("%s", e.msg);
+	}
+	closedir(dir);
+	assert_non_null(a);
+	return a;
+}
+
+static struct block *live_block(struct arena *a)
+{
+	for (uint32_t i = 0; i < ARENA_SESSIONS; i++)
+		if (atomic_load(&a->blocks[i].state) == BLOCK_LIVE)
+			return &a->blocks[i];
+	fail_msg("no session");
+	return NULL;
+}
+
+static uint64_t chance(void)
+{
+	static uint64_t x = 88172645463325252ULL;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	return x ^= x << 17;
+}
+
+/* What a worker may write to and others read, but for what would only make its own calls wait. */
+static void scribble(struct arena *a, struct block *b, int round)
+{
+	const struct {
+		void *at;
+		size_t size;
+	} places[] = {
+		{ b->lane.ring, sizeof b->lane.ring },
+		{ b->id, offsetof(struct block, lane) - offsetof(struct block, id) },
+		{ b->lane.commit, sizeof b->lane.commit },
+		{ b->folds, sizeof b->folds },
+		{ a->requests, sizeof a->requests },
+		{ &a->sums, sizeof a->sums },
+		{ a->marks, sizeof a->marks },
+		{ &a->batch, sizeof a->batch },
+		{ &a->totals, sizeof a->totals },
+	};
+	size_t which = (size_t)round % ARRAY_LEN(places);
+	unsigned char *at = places[which].at;
+
+	for (size_t n = which ? 32 : 4096; n; n--)
+		at[chance() % places[which].size] = (unsigned char)(chance() >> 8);
+}
+
+/* Whatever it writes, those who read it do not die of it, and there is a worker for the next. */
+static void test_mad_worker(void **state)
+{
+	static const char *const deaths[] = {
+		"signal 11",       "signal 6", "signal 7", "signal 4", "forbidden system call",
+		"AddressSanitizer"
+	};
+	struct daemon *d = *state;
+	struct actor a = start_native(d, "mad", 0, 100000000);
+	struct arena *arena = arena_of(d);
+	auto_free char *log = NULL;
+	struct block *b;
+	pid_t scribe;
+
+	a.sh->go = 1;
+	while (!a.sh->denied)
+		sched_yield();
+	b = live_block(arena);
+	scribe = atomic_load(&arena->pids[PROC_SCRIBE]);
+	for (int round = 0; round < 2000; round++) {
+		scribble(arena, b, round);
+		usleep(100);
+	}
+	kill(a.pid, SIGKILL);
+	waitpid(a.pid, NULL, 0);
+	log = read_file(d->log);
+	for (size_t i = 0; i < ARRAY_LEN(deaths); i++)
+		if (strstr(log, deaths[i]))
+			fail_msg("%s", log);
+	assert_int_equal(kill(scribe, 0), 0);
+	assert_int_equal(kill(d->pid, 0), 0);
+	arena_unmap(arena);
+	close(a.listener);
+	munmap(a.sh, sizeof *a.sh);
+	print_message("%s", log);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_hook), TEST(test_native), TEST(test_bad_peers),   TEST(test_silent),
-		TEST(test_many), TEST(test_term),   TEST(test_worker_dies),
+		TEST(test_many), TEST(test_term),   TEST(test_worker_dies), TEST(test_mad_worker),
 	};
 
 	alarm(240);
