@@ -294,11 +294,11 @@ static void *run(void *arg)
 			continue;
 		}
 		s->rotate = false;
-		s->busy = true;
 		if (!turn && s->kind->linger_ns)
 			linger(s);
 		if (!turn && s->first)
 			c = s->kind->linger_ns ? pop_many(s) : pop(s);
+		s->busy = c; /* not for a rotation: what comes meanwhile waits for it */
 		pthread_mutex_unlock(&s->lock);
 		if (turn)
 			rotate(s);

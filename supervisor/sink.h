@@ -114,7 +114,7 @@ struct sink {
 	bool started, busy, stop, rotate, failing, ended;
 	/* the kind's; its thread alone uses them, or whoever opens it before that */
 	int fd;
-	bool regular; /* written exactly once */
+	_Atomic bool regular; /* written exactly once; the journal asks too */
 	void *own;
 };
 
