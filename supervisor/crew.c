@@ -24,6 +24,7 @@
 #define STEADY_NS      10000000000ULL /* a child that lived so long starts again at once */
 #define FIRST_PAUSE_NS 50000000ULL
 #define MAX_PAUSE_NS   10000000000ULL
+#define FINISH_TRIES   3
 #define STOP_NS        5000000000ULL /* for a child to end by itself */
 
 static uint64_t now_ns(void)
@@ -170,6 +171,15 @@ static void count_slots(const struct crew *crew, unsigned *received, unsigned *d
 	}
 }
 
+/* A worker that was killed as it was to end left calls in its hand. */
+static bool has_calls(const struct crew *crew)
+{
+	unsigned received, decided, sent;
+
+	count_slots(crew, &received, &decided, &sent);
+	return received || decided || sent;
+}
+
 static void say_death(const struct crew *crew, const struct child *c, int status)
 {
 	unsigned received, decided, sent;
@@ -245,6 +255,15 @@ void crew_end(struct crew *crew, struct child *c)
 	if (WIFSIGNALED(status))
 		say_death(crew, c, status);
 	set_pid(crew, c, 0);
+}
+
+void crew_finish(struct crew *crew)
+{
+	for (int i = 0; i < FINISH_TRIES && has_calls(crew); i++) {
+		if (crew_start(crew, &crew->worker))
+			return;
+		crew_end(crew, &crew->worker);
+	}
 }
 
 bool crew_has_sessions(const struct crew *crew)

@@ -44,6 +44,8 @@ void crew_reap(struct crew *crew);
 /* SIGTERM and wait; SIGKILL for one that does not end (stopped, stuck, writing to a pipe nobody
  * reads). */
 void crew_end(struct crew *crew, struct child *c);
+/* After the workers' end: calls that one of them died over are answered and counted. */
+void crew_finish(struct crew *crew);
 /* The worker serves: how long that took is said if there was one before. */
 void crew_is_up(struct crew *crew);
 /* How long until somebody is due, in ms; -1: nobody will be. */

@@ -316,6 +316,7 @@ static void stop(struct keeper *k)
 	store_say(crew->store, "STOPPING=1");
 	crew_end(crew, &crew->worker);
 	crew_end(crew, &crew->stand_in);
+	crew_finish(crew);
 	if (crew->store >= 0 && crew_has_sessions(crew)) {
 		log_say("the containers' listeners stay in systemd's store for the next start");
 		high = 0;
