@@ -154,7 +154,8 @@ tsan: ## unit and live tests and containers under ThreadSanitizer
 	$(call SANITIZED,tsan,thread -Wno-tsan) sanitized-threads
 # A report fails the test in which it was written, whichever process wrote it (tests/run.sh). The e2e files are
 # those in which the real daemon floods, crashes and is steered.
-SANITIZED_E2E := $(patsubst %,tests/e2e/%.bats,audit enforce starting native many control replace fallback isolation)
+SANITIZED_E2E := $(patsubst %,tests/e2e/%.bats,audit enforce starting native many control api flood sinks crash replace fallback \
+	isolation)
 REPORTS = $(abspath $(BUILD))/reports
 sanitizer = log_path=$(REPORTS)/report:$(1)
 sanitized: all fail $(UNIT) $(FILTER) $(LIVE) $(CORPUS)
