@@ -17,6 +17,7 @@
 #include "plain.h"
 #include "screen.h"
 #include "tally.h"
+#include "warder/clock.h"
 #include "warder/event.h"
 #include "warder/own.h"
 
@@ -63,14 +64,6 @@ struct top {
 	size_t scroll;
 	char trouble[256]; /* why what is shown is old */
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_IN_S + (uint64_t)ts.tv_nsec;
-}
 
 /* --- samples --- */
 
@@ -123,7 +116,7 @@ static int take_sample(struct top *t, struct err *e)
 
 	if (r)
 		return r;
-	s.at_ns = clock_ns();
+	s.at_ns = clock_mono_ns();
 	sessions = client_array(s.answer, "sessions", &s.n);
 	s.lines = calloc(s.n + 1, sizeof *s.lines);
 	if (!s.lines) {
@@ -185,7 +178,7 @@ static void connect_stream(struct top *t)
 /* Until the time is over or one of fds is ready. */
 static void wait(struct top *t, struct pollfd *fds, unsigned n, uint64_t until_ns)
 {
-	uint64_t now = clock_ns();
+	uint64_t now = clock_mono_ns();
 	int ms = until_ns > now ? (int)((until_ns - now + NS_IN_MS - 1) / NS_IN_MS) : 0;
 	struct err e;
 
@@ -404,9 +397,9 @@ static int print_samples(struct top *t, struct err *e)
 	int r;
 
 	for (;;) {
-		uint64_t until = clock_ns() + t->interval_ns;
+		uint64_t until = clock_mono_ns() + t->interval_ns;
 
-		while (clock_ns() < until)
+		while (clock_mono_ns() < until)
 			wait(t, NULL, 0, until);
 		r = take_sample(t, e);
 		if (r)
@@ -487,7 +480,7 @@ static bool take_keys(struct top *t, struct screen *s)
 /* Until q, or a signal that ends it, which is returned. */
 static int watch(struct top *t, struct screen *s)
 {
-	uint64_t next = clock_ns() + t->interval_ns;
+	uint64_t next = clock_mono_ns() + t->interval_ns;
 	int signal = 0;
 
 	for (;;) {
@@ -499,9 +492,9 @@ static int watch(struct top *t, struct screen *s)
 			signal = screen_signal(s);
 		if (signal || (fds[0].revents && !take_keys(t, s)))
 			return signal;
-		if (clock_ns() >= next) {
+		if (clock_mono_ns() >= next) {
 			sample_or_say(t);
-			next = clock_ns() + t->interval_ns;
+			next = clock_mono_ns() + t->interval_ns;
 		}
 	}
 }

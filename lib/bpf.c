@@ -207,7 +207,7 @@ static bool alu(uint16_t code, uint32_t *a, uint32_t v)
 	return true;
 }
 
-static bool is_taken(uint16_t code, uint32_t a, uint32_t v)
+bool bpf_is_taken(uint16_t code, uint32_t a, uint32_t v)
 {
 	switch (BPF_OP(code)) {
 	case BPF_JEQ:
@@ -275,7 +275,7 @@ uint32_t bpf_run(const struct bpf_prog *p, const struct seccomp_data *call, bool
 			if (BPF_OP(f->code) == BPF_JA)
 				f += f->k;
 			else
-				f += is_taken(f->code, a, v) ? f->jt : f->jf;
+				f += bpf_is_taken(f->code, a, v) ? f->jt : f->jf;
 			break;
 		case BPF_RET:
 			return BPF_RVAL(f->code) == BPF_A ? a : f->k;

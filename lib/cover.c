@@ -100,20 +100,6 @@ static void note_test(struct walk *w, const struct sock_filter *f, struct holds 
 		w->tests->t[w->tests->n++] = t;
 }
 
-static bool outcome(const struct sock_filter *f, uint32_t a)
-{
-	switch (BPF_OP(f->code)) {
-	case BPF_JEQ:
-		return a == f->k;
-	case BPF_JGT:
-		return a > f->k;
-	case BPF_JGE:
-		return a >= f->k;
-	default:
-		return a & f->k;
-	}
-}
-
 static void jump(struct walk *w, size_t pc, const struct sock_filter *f, struct holds h)
 {
 	if (BPF_OP(f->code) == BPF_JA) {
@@ -123,9 +109,9 @@ static void jump(struct walk *w, size_t pc, const struct sock_filter *f, struct 
 	w->odd |= BPF_SRC(f->code) != BPF_K;
 	if (h.is_word)
 		note_test(w, f, h);
-	if (h.is_word || outcome(f, h.value))
+	if (h.is_word || bpf_is_taken(f->code, h.value, f->k))
 		arrive(w, pc + 1 + f->jt, h);
-	if (h.is_word || !outcome(f, h.value))
+	if (h.is_word || !bpf_is_taken(f->code, h.value, f->k))
 		arrive(w, pc + 1 + f->jf, h);
 }
 

@@ -525,20 +525,6 @@ static uint32_t tested(struct walk *w, const struct sock_filter *f, const struct
 	}
 }
 
-static bool holds(const struct sock_filter *f, uint32_t a)
-{
-	switch (BPF_OP(f->code)) {
-	case BPF_JEQ:
-		return a == f->k;
-	case BPF_JGT:
-		return a > f->k;
-	case BPF_JGE:
-		return a >= f->k;
-	default:
-		return a & f->k;
-	}
-}
-
 static uint32_t jump_on_arg(struct walk *w, size_t pc, const struct accumulator *a)
 {
 	const struct sock_filter *f = &w->p->insn[pc];
@@ -573,7 +559,7 @@ static uint32_t walk_from(struct walk *w, size_t pc, struct accumulator a)
 		} else if (a.is_arg) {
 			return jump_on_arg(w, pc, &a);
 		} else {
-			pc += holds(f, a.k) ? f->jt : f->jf;
+			pc += bpf_is_taken(f->code, a.k, f->k) ? f->jt : f->jf;
 		}
 	}
 }

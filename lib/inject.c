@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* inject.c - see inject.h for the theory. */
 #include "warder/inject.h"
+#include "warder/clock.h"
 
 #include <ctype.h>
 #include <elf.h>
@@ -56,14 +57,6 @@ struct waiter {
 	void *ctx;
 };
 
-static uint64_t now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 int inject_status(pid_t tid, const char *field, char *value, size_t size, struct err *e)
 {
 	const size_t n = strlen(field);
@@ -105,7 +98,7 @@ static int wait_change(struct inject *in, uint64_t deadline, const struct waiter
 		       struct err *e)
 {
 	const struct timespec nap = { 0, NAP_NS };
-	const uint64_t begin = now();
+	const uint64_t begin = clock_mono_ns();
 	uint64_t t;
 	pid_t r;
 
@@ -117,7 +110,7 @@ static int wait_change(struct inject *in, uint64_t deadline, const struct waiter
 		}
 		if (r > 0)
 			break;
-		t = now();
+		t = clock_mono_ns();
 		if (t >= deadline)
 			return err_set(e, ETIMEDOUT, "process %d does not stop", in->tid);
 		if (w && w->fn)
@@ -487,7 +480,7 @@ int inject_read(struct inject *in, uint64_t addr, void *buf, size_t len, struct 
 /* Wherever it is, to an event stop; a call about to begin is left out. */
 static int last_stop(struct inject *in, struct err *e)
 {
-	const uint64_t deadline = now() + CLOSE_NS;
+	const uint64_t deadline = clock_mono_ns() + CLOSE_NS;
 	int status = 0;
 	int r;
 

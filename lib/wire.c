@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* wire.c - see wire.h. */
 #include "warder/wire.h"
+#include "warder/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -31,19 +32,12 @@ void wire_fini(struct wire_msg *m)
 	*m = (struct wire_msg){ 0 };
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 uint64_t wire_deadline(uint64_t ns_from_now)
 {
 	uint64_t deadline;
 
-	return __builtin_add_overflow(now_ns(), ns_from_now, &deadline) ? UINT64_MAX : deadline;
+	return __builtin_add_overflow(clock_mono_ns(), ns_from_now, &deadline) ? UINT64_MAX
+									       : deadline;
 }
 
 /* 0 when the socket is ready, -ETIMEDOUT, -errno. */
@@ -51,7 +45,7 @@ static int wait_for(int sock, short events, uint64_t deadline)
 {
 	for (;;) {
 		struct pollfd p = { sock, events, 0 };
-		uint64_t now = now_ns(), left = deadline > now ? deadline - now : 0;
+		uint64_t now = clock_mono_ns(), left = deadline > now ? deadline - now : 0;
 		int ms = left / 1000000 >= 60000 ? 60000 : (int)((left + 999999) / 1000000);
 		int n = poll(&p, 1, ms);
 
@@ -337,7 +331,7 @@ int wire_connect(const char *path, uint64_t deadline, int *out, struct err *e)
 	while (connect(sock, (const struct sockaddr *)&sa, sizeof sa)) {
 		if (errno != EAGAIN && errno != EINTR)
 			return err_set(e, errno, "connect to %s", path);
-		if (now_ns() >= deadline)
+		if (clock_mono_ns() >= deadline)
 			return err_set(e, ETIMEDOUT, "connect to %s", path);
 		nanosleep(&nap, NULL); /* the queue of a unix socket is full: there is no event */
 	}

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "warder/clock.h"
 #include "warder/own.h"
 
 struct control {
@@ -22,14 +23,6 @@ struct control {
 	pthread_t thread;
 	_Atomic bool stop;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 static void wake(_Atomic uint32_t *word)
 {
@@ -84,7 +77,7 @@ static void fill(struct request *q, const struct control_ask *ask)
 	q->arch = ask->arch;
 	q->mode = ask->mode;
 	q->errnum = ask->errnum;
-	q->asked_ns = now_ns();
+	q->asked_ns = clock_mono_ns();
 	snprintf(q->text, sizeof q->text, "%s", ask->text ? ask->text : "");
 	q->result = 0;
 	*q->message = *q->reply = 0;
@@ -119,7 +112,7 @@ static int give_up(struct request *q, struct err *e)
 int control_ask(struct arena *a, const struct control_ask *ask, uint64_t wait_ns,
 		char reply[ARENA_REPLY], struct err *e)
 {
-	uint64_t now = now_ns(), until = now + wait_ns;
+	uint64_t now = clock_mono_ns(), until = now + wait_ns;
 	struct request *q = take(a);
 
 	*reply = 0;
@@ -128,7 +121,7 @@ int control_ask(struct arena *a, const struct control_ask *ask, uint64_t wait_ns
 	fill(q, ask);
 	atomic_store(&q->state, REQUEST_ASKED);
 	wake(&a->asked);
-	for (; now < until; now = now_ns()) {
+	for (; now < until; now = clock_mono_ns()) {
 		uint32_t seen = atomic_load(&a->answered);
 
 		if (atomic_load(&q->state) == REQUEST_DONE)

@@ -18,6 +18,7 @@
 #include "isolate.h"
 #include "log.h"
 #include "scribe.h"
+#include "warder/clock.h"
 #include "warder/own.h"
 #include "worker.h"
 
@@ -26,14 +27,6 @@
 #define MAX_PAUSE_NS   10000000000ULL
 #define FINISH_TRIES   3
 #define STOP_NS        5000000000ULL /* for a child to end by itself */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 static void child_setup(const struct child *c, pid_t keeper)
 {
@@ -117,7 +110,7 @@ int crew_start(struct crew *crew, struct child *c)
 		scribe_main(crew);
 	}
 	set_pid(crew, c, pid);
-	c->started_ns = now_ns();
+	c->started_ns = clock_mono_ns();
 	return 0;
 }
 
@@ -138,7 +131,7 @@ static uint64_t progress(const struct crew *crew)
  * while it did its work; otherwise each time later. */
 static void schedule(struct crew *crew, struct child *c, bool killed)
 {
-	uint64_t now = now_ns(), done = progress(crew);
+	uint64_t now = clock_mono_ns(), done = progress(crew);
 
 	if (now - c->started_ns > STEADY_NS || (killed && done != c->progress))
 		c->pause_ns = 0;
@@ -223,14 +216,14 @@ void crew_reap(struct crew *crew)
 		if (c == &crew->worker && !crew->stopping) {
 			atomic_fetch_add(&crew->arena->restarts, 1);
 			if (!crew->died_ns)
-				crew->died_ns = now_ns();
+				crew->died_ns = clock_mono_ns();
 		}
 	}
 }
 
 void crew_end(struct crew *crew, struct child *c)
 {
-	uint64_t now = now_ns(), until = now + STOP_NS;
+	uint64_t now = clock_mono_ns(), until = now + STOP_NS;
 	int status;
 	sigset_t set;
 
@@ -244,7 +237,7 @@ void crew_end(struct crew *crew, struct child *c)
 					       (long)((until - now) % 1000000000) };
 
 		sigtimedwait(&set, NULL, &left);
-		now = now_ns();
+		now = clock_mono_ns();
 		if (now >= until) {
 			log_say("the %s (pid %d) does not end; it is killed", c->name, (int)c->pid);
 			kill(c->pid, SIGKILL);
@@ -278,7 +271,7 @@ bool crew_has_sessions(const struct crew *crew)
 
 static bool is_due(const struct child *c)
 {
-	return !c->pid && !c->held && now_ns() >= c->start_at_ns;
+	return !c->pid && !c->held && clock_mono_ns() >= c->start_at_ns;
 }
 
 static void start_or_schedule(struct crew *crew, struct child *c)
@@ -302,7 +295,7 @@ void crew_start_due(struct crew *crew)
 int crew_patience(const struct crew *crew)
 {
 	const struct child *all[] = { &crew->scribe, &crew->worker, &crew->stand_in };
-	uint64_t now = now_ns();
+	uint64_t now = clock_mono_ns();
 	int ms = -1;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++) {
@@ -326,7 +319,8 @@ void crew_is_up(struct crew *crew)
 	if (eventfd_read(crew->up, &n) || !crew->died_ns)
 		return;
 	log_say("the worker (pid %d) serves, %llu ms after the last one's end",
-		(int)crew->worker.pid, (unsigned long long)((now_ns() - crew->died_ns) / 1000000));
+		(int)crew->worker.pid,
+		(unsigned long long)((clock_mono_ns() - crew->died_ns) / 1000000));
 	crew->died_ns = 0;
 }
 

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "warder/clock.h"
 #include "warder/own.h"
 #include "warder/wire.h"
 
@@ -54,14 +55,6 @@ struct exchange { /* one request, and its answer */
 	bool too_long;
 	struct api_request q;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 static enum MHD_Result put_arg(void *cls, enum MHD_ValueKind kind, const char *name,
 			       const char *value)
@@ -129,7 +122,7 @@ static ssize_t read_stream(void *cls, uint64_t pos, char *to, size_t max)
 		r->used = (size_t)got;
 		r->sent = 0;
 	}
-	set_deadline(r->http, r->client, now_ns() + r->http->request_ns);
+	set_deadline(r->http, r->client, clock_mono_ns() + r->http->request_ns);
 	if (max > r->used - r->sent)
 		max = r->used - r->sent;
 	memcpy(to, r->buf + r->sent, max);
@@ -380,7 +373,7 @@ static void turn_away(struct http *h, int fd)
 	(void)!send(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (away->fd >= 0)
 		close(away->fd);
-	*away = (struct client){ .fd = fd, .deadline = now_ns() + AWAY_NS };
+	*away = (struct client){ .fd = fd, .deadline = clock_mono_ns() + AWAY_NS };
 }
 
 static void close_away(struct http *h, uint64_t now, uint64_t *next)
@@ -406,7 +399,7 @@ static void add_client(struct http *h, int fd, const struct sockaddr *addr, sock
 	if (client)
 		*client = (struct client){ .fd = fd,
 					   .tcp = tcp,
-					   .deadline = now_ns() + h->request_ns };
+					   .deadline = clock_mono_ns() + h->request_ns };
 	pthread_mutex_unlock(&h->lock);
 	if (!client) {
 		close(fd);
@@ -440,7 +433,7 @@ static void take(struct http *h, int sock)
  * *full: there is no place for another. */
 static int check_clients(struct http *h, bool *full)
 {
-	uint64_t now = now_ns(), next = NEVER;
+	uint64_t now = clock_mono_ns(), next = NEVER;
 
 	*full = true;
 	close_away(h, now, &next);

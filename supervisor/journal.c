@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "session.h"
+#include "warder/clock.h"
 #include "warder/failpoint.h"
 #include "warder/names.h"
 #include "warder/own.h"
@@ -46,14 +47,6 @@ struct journal {
 	uint64_t calls;
 	uint32_t n_touched, touched[ARENA_SESSIONS];
 };
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 static void trouble(struct journal *j, const char *line)
 {

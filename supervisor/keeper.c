@@ -27,6 +27,7 @@
 #include "session.h"
 #include "state.h"
 #include "store.h"
+#include "warder/clock.h"
 #include "warder/failpoint.h"
 #include "warder/notify.h"
 #include "warder/own.h"
@@ -56,14 +57,6 @@ struct keeper {
 	struct watch watches[ARENA_SESSIONS];
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
-
 /* Has a call waited in this block, with nothing moving, for too long? */
 static bool is_silent(struct keeper *k, uint32_t index, uint64_t now)
 {
@@ -84,7 +77,7 @@ static bool is_silent(struct keeper *k, uint32_t index, uint64_t now)
 static bool watch(struct keeper *k)
 {
 	uint32_t high = atomic_load(&k->arena->high);
-	uint64_t now = now_ns();
+	uint64_t now = clock_mono_ns();
 	bool any = false;
 
 	for (uint32_t i = 0; i < high && i < ARENA_SESSIONS; i++) {
@@ -119,7 +112,7 @@ static void ask_reload(struct keeper *k)
 		q->verb = REQUEST_RELOAD;
 		q->flags = REQUEST_NO_ANSWER;
 		q->session = 0;
-		q->asked_ns = now_ns();
+		q->asked_ns = clock_mono_ns();
 		*q->text = 0;
 		atomic_store(&q->state, REQUEST_ASKED);
 		atomic_fetch_add(&k->arena->asked, 1);
@@ -267,7 +260,7 @@ static void hand_on(struct keeper *k)
 /* All is well as long as worker and scribe run, and the scribe has not stopped reading. */
 static void tell_watchdog(struct keeper *k)
 {
-	uint64_t now = now_ns();
+	uint64_t now = clock_mono_ns();
 
 	if (!k->watchdog_ns || now - k->watched_ns < k->watchdog_ns / 4 || !k->crew.worker.pid ||
 	    !k->crew.scribe.pid)
@@ -471,7 +464,7 @@ static int await_worker(struct keeper *k, struct err *e)
 	struct pollfd p[] = { { k->signals, POLLIN, 0 }, { k->crew.up, POLLIN, 0 } };
 	uint64_t deadline = step(k), now;
 
-	while ((now = now_ns()) < deadline) {
+	while ((now = clock_mono_ns()) < deadline) {
 		int ms = (int)((deadline - now) / 1000000) + 1, due;
 
 		crew_start_due(&k->crew);

@@ -40,14 +40,13 @@ struct commit *lane_begin(struct lane *l)
 void *lane_reserve(struct lane *l, struct commit *next, uint32_t type, uint32_t size)
 {
 	uint64_t head = lane_word(next, LANE_head);
-	uint64_t tail = atomic_load_explicit(&l->tail, memory_order_acquire);
 	uint32_t to_end = LANE_RING - (uint32_t)(head & (LANE_RING - 1));
 	uint32_t filler = 0;
 
 	size = (size + 7U) & ~7U;
 	if (size > to_end)
 		filler = to_end;
-	if (size > LANE_RING / 4 || head - tail + filler + size > LANE_RING)
+	if (size > LANE_RING / 4 || filler + size > lane_room(l, next))
 		return NULL;
 	if (filler)
 		put(l, head, LANE_FILLER, filler);

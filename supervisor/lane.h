@@ -91,21 +91,18 @@ static inline void lane_add(struct commit *next, enum lane_word w, uint64_t n)
 void *lane_reserve(struct lane *l, struct commit *next, uint32_t type, uint32_t size);
 void lane_commit(struct lane *l);
 
+/* The writer: bytes that are free; a record may need as much again, as filler. */
+static inline uint64_t lane_room(const struct lane *l, const struct commit *c)
+{
+	return LANE_RING -
+	       (lane_word(c, LANE_head) - atomic_load_explicit(&l->tail, memory_order_acquire));
+}
 /* The writer: should the reader be told to hurry? */
 static inline bool lane_half_full(const struct lane *l)
 {
 	uint64_t current = atomic_load_explicit(&l->current, memory_order_relaxed);
 
-	return lane_word(&l->commit[current & 1], LANE_head) -
-		       atomic_load_explicit(&l->tail, memory_order_relaxed) >
-	       LANE_RING / 2;
-}
-
-/* The writer: bytes that are free; a record may need as much again, as filler. */
-static inline uint64_t lane_room(const struct lane *l, const struct commit *next)
-{
-	return LANE_RING -
-	       (lane_word(next, LANE_head) - atomic_load_explicit(&l->tail, memory_order_relaxed));
+	return lane_room(l, &l->commit[current & 1]) < LANE_RING / 2;
 }
 
 /* Anyone: the last commit, whole. */

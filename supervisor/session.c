@@ -19,6 +19,7 @@
 
 #include "pace.h"
 #include "warder/bpf.h"
+#include "warder/clock.h"
 #include "warder/failpoint.h"
 #include "warder/filter.h"
 #include "warder/notify.h"
@@ -71,14 +72,6 @@ struct session {
 	void (*on_end)(void *ctx);
 	void *ctx;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
-}
 
 static uint64_t call_key(uint32_t audit_arch, int nr)
 {
@@ -365,7 +358,7 @@ static void put_call(struct session *s, const struct slot *slot, struct commit *
 		return;
 	}
 	r->time_ns = slot->time_ns;
-	r->latency_ns = now_ns() - slot->time_ns;
+	r->latency_ns = clock_mono_ns() - slot->time_ns;
 	r->seq = lane_word(next, LANE_events);
 	r->data = slot->notif.data;
 	r->verdict = slot->verdict;
@@ -388,7 +381,7 @@ static void note_exec(struct session *s, pid_t tid)
 
 	if (tgid > 0 && tgid != tid) {
 		s->execing = tgid;
-		s->execing_until_ns = now_ns() + EXEC_NS;
+		s->execing_until_ns = clock_mono_ns() + EXEC_NS;
 	}
 }
 
@@ -521,7 +514,7 @@ static void decide_call(struct session *s, struct slot *slot, struct commit *nex
 	if (s->stand_in)
 		fall_back(s, slot);
 	if (is_event(slot)) {
-		slot->time_ns = now_ns();
+		slot->time_ns = clock_mono_ns();
 		if (n->pid)
 			identify(s, slot, next);
 	}
@@ -653,7 +646,7 @@ static void *run(void *arg)
 		FAILPOINT("slot.received");
 		tid = (pid_t)slot->notif.pid;
 		serve(s, slot);
-		if (s->paced && pace_call(&s->pace, tid) && pace_turn(&s->pace, now_ns()))
+		if (s->paced && pace_call(&s->pace, tid) && pace_turn(&s->pace, clock_mono_ns()))
 			notify_set_sync(s->listener, s->pace.sync);
 	}
 	s->gone = r && r != -EINTR && r != -ENOENT;
@@ -683,10 +676,7 @@ static void copy_text(char *to, const char *from)
 
 void session_fill(struct block *b, const struct session_start *s)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	b->start_ns = (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+	b->start_ns = clock_ns(CLOCK_REALTIME);
 	copy_text(b->id, s->id);
 	copy_text(b->name, s->name);
 	copy_text(b->pod, s->pod);

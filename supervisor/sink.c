@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "warder/clock.h"
 #include "warder/event.h"
 #include "warder/failpoint.h"
 #include "warder/own.h"
@@ -115,13 +116,13 @@ void sink_intend(struct sink *s, const struct chunk *c, uint64_t dev, uint64_t i
 
 static size_t say_lost(uint64_t lines, uint64_t calls, char *buf, size_t size)
 {
-	struct event ev = {
-		.type = EVENT_LOST, .uid = -1, .gid = -1, .lines = lines, .count = calls
-	};
-	struct timespec t;
+	const struct event ev = { .type = EVENT_LOST,
+				  .time_ns = clock_ns(CLOCK_REALTIME),
+				  .uid = -1,
+				  .gid = -1,
+				  .lines = lines,
+				  .count = calls };
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	ev.time_ns = (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
 	return event_format(&ev, buf, size);
 }
 

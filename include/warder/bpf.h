@@ -28,6 +28,9 @@ int bpf_check(const struct bpf_prog *p, struct err *e);
  * (arch, nr); never set to false. No allocation, no recursion. */
 uint32_t bpf_run(const struct bpf_prog *p, const struct seccomp_data *call, bool *saw_args);
 
+/* Of a conditional jump: is it taken, when the accumulator is a and the operand v? */
+bool bpf_is_taken(uint16_t code, uint32_t a, uint32_t v);
+
 /* Assembler. Code is emitted in order; labels are forward only. Jumps of more than 255 instructions
  * become BPF_JA. Any failure (memory, BPF_MAXINSNS) is kept and returned by bpf_asm_end(). */
 struct bpf_asm;
