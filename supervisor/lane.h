@@ -91,11 +91,14 @@ static inline void lane_add(struct commit *next, enum lane_word w, uint64_t n)
 void *lane_reserve(struct lane *l, struct commit *next, uint32_t type, uint32_t size);
 void lane_commit(struct lane *l);
 
-/* The writer: bytes that are free; a record may need as much again, as filler. */
+/* The writer: bytes that are free; a record may need as much again, as filler. 0 where the places
+ * make no sense. */
 static inline uint64_t lane_room(const struct lane *l, const struct commit *c)
 {
-	return LANE_RING -
-	       (lane_word(c, LANE_head) - atomic_load_explicit(&l->tail, memory_order_acquire));
+	uint64_t used =
+		lane_word(c, LANE_head) - atomic_load_explicit(&l->tail, memory_order_acquire);
+
+	return used < LANE_RING ? LANE_RING - used : 0;
 }
 /* The writer: should the reader be told to hurry? */
 static inline bool lane_half_full(const struct lane *l)

@@ -283,6 +283,22 @@ static void test_threads(void **state)
 	assert_int_equal(read + words[LANE_dropped], ROUNDS);
 }
 
+/* Heads that somebody else has written: no room, and nothing is written anywhere. */
+static void test_no_sense(void **state)
+{
+	static const uint64_t heads[] = { LANE_RING + 8ULL, 1ULL << 63, UINT64_MAX - 7 };
+	struct lane *l = *state;
+
+	for (size_t i = 0; i < sizeof heads / sizeof *heads; i++) {
+		struct commit *next = lane_begin(l);
+
+		atomic_store(&next->word[LANE_head], heads[i]);
+		assert_int_equal(lane_room(l, next), 0);
+		assert_null(lane_reserve(l, next, 1, 16));
+		assert_int_equal(lane_word(next, LANE_head), heads[i]);
+	}
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -291,7 +307,7 @@ int main(void)
 		TEST(test_sizes),          TEST(test_full),
 		TEST(test_wrap),           TEST(test_damage),
 		TEST(test_damaged_head),   TEST(test_threads),
-		TEST(test_reader_restart),
+		TEST(test_reader_restart), TEST(test_no_sense),
 	};
 
 	return cmocka_run_group_tests_name("lane", tests, NULL, NULL);
